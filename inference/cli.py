@@ -1,0 +1,42 @@
+"""The `trim` command. Sub-commands load when they are used."""
+
+import logging
+import sys
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+from rich.text import Text
+
+from kde.errors import TrimError
+
+
+def _one_line(error: CycloptsError) -> Text:
+    return Text(f"trim: {' '.join(str(error).split())} See `trim --help`.", no_wrap=True, overflow="ignore")
+
+
+app = App(
+    name="trim",
+    help="Stepwise routing between a cheap and an expensive language model, planned as a small POMDP over PRM scores.",
+    version=lambda: version("trim-routing"),
+    error_formatter=_one_line,
+)
+app.command("kde.cli:app", name="kde", help="Fit observation models and dynamics from labelled traces.")
+app.command("planner.cli.tables:app", name="tables", help="Build and show policy tables.")
+app.command("planner.cli.serve:app", name="serve", help="Serve decisions over gRPC.")
+app.command("planner.cli.decide:app", name="decide", help="Ask a planner, or a local table, for one decision.")
+app.command("inference.route_cli:app", name="route", help="Generate routed solutions of problems.")
+app.command("inference.lab.cli:app", name="lab", help="The routing laboratory: a synthetic task with real models.")
+app.command("inference.demo.cli:app", name="demo", help="The main job from nothing: fit, solve, serve, route, report.")
+
+
+def main() -> None:
+    """Run the command line: errors of the user are one line on standard error and status 2."""
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry that works out is nobody's business here
+    try:
+        app()
+    except TrimError as error:
+        sys.stderr.write(f"trim: {error}\n")
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

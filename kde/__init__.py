@@ -1,0 +1,5 @@
+"""Statistics: observation models, belief filters and dynamics from labelled traces."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

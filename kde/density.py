@@ -1,0 +1,126 @@
+"""Kernel density on the unit square with reflected borders (DESIGN section 6).
+
+A Gaussian kernel with bandwidth matrix H sits on every sample; mass that would leave the square is folded back at each of the four
+borders and corners (9-fold reflection: the kernel is mirrored, not only its centre, so a tilted H stays consistent at the border).
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy.special import ndtr
+
+from kde.errors import InputError
+from kde.samples import Array
+
+_MINIMUM_SAMPLES = 3
+_REACH = 9.0
+"""Images of a sample that lie further than this many standard deviations outside the square add less than 1e-18 of its mass."""
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
+_CHUNK = 256
+"""Samples integrated at a time; bounds the memory at about 50 MB for 400 cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectedKDE:
+    """Reflected Gaussian kernel density.
+
+    Attributes:
+        samples: [n, 2] in the unit square, columns [m, r].
+        bandwidth: [2, 2] kernel covariance H (squared units of the scores).
+    """
+
+    samples: Array
+    bandwidth: Array
+
+    @classmethod
+    def fit_scott(cls, samples: Array, *, name: str = "samples") -> "ReflectedKDE":
+        """Scott's rule: H = n^(-1/3) times the sample covariance (two dimensions).
+
+        Raises:
+            InputError: fewer than 3 samples, or samples on a line, which have no density.
+        """
+        count = len(samples)
+        if count < _MINIMUM_SAMPLES:
+            raise InputError(
+                name, field="samples", value=count, remedy="a density needs at least 3: label more traces of this class"
+            )
+        covariance = np.cov(samples.T)
+        if np.linalg.matrix_rank(covariance, hermitian=True) < 2:
+            raise InputError(
+                name,
+                field="covariance",
+                value=covariance.tolist(),
+                remedy="the samples lie on one line: label more varied traces",
+            )
+        return cls(samples, covariance * count ** (-1 / 3))
+
+    def pdf(self, points: Array) -> Array:
+        """Density at points [k, 2] of the unit square, shape [k]; zero outside."""
+        total = np.zeros(len(points))
+        for centres, tilt in self._images():
+            h_mm, h_rr, h_mr = self.bandwidth[0, 0], self.bandwidth[1, 1], tilt * self.bandwidth[0, 1]
+            determinant = h_mm * h_rr - h_mr * h_mr
+            dm = points[:, None, 0] - centres[None, :, 0]
+            dr = points[:, None, 1] - centres[None, :, 1]
+            exponent = (h_rr * dm * dm - 2 * h_mr * dm * dr + h_mm * dr * dr) / (2 * determinant)
+            total += np.exp(-exponent).sum(axis=1) / (2 * np.pi * np.sqrt(determinant))
+        inside = ((points >= 0) & (points <= 1)).all(axis=1)
+        return np.where(inside, total / len(self.samples), 0.0)
+
+    def cell_masses(self, n_m: int, n_r: int) -> Array:
+        """Probability of each cell of an n_m x n_r grid, shape [n_m, n_r], summing to 1.
+
+        Exact (error function) along m, eight Gauss-Legendre nodes a panel along r with panels no wider than the kernel's finest
+        scale: the error is below 1e-12 a cell. The little that 9-fold reflection loses of very wide kernels is normalised away.
+        """
+        panels = max(1, int(np.ceil(1 / (n_r * self._finest_scale()))))
+        edges = np.linspace(0, 1, n_r * panels + 1)
+        width = np.diff(edges)[:, None]
+        nodes = (edges[:-1, None] + width * (_NODES + 1) / 2).ravel()
+        weights = (width * _NODE_WEIGHTS / 2).ravel()
+        masses = np.zeros((n_m, len(nodes)))
+        for centres, tilt in self._images():
+            for start in range(0, len(centres), _CHUNK):
+                masses += self._strip_density(centres[start : start + _CHUNK], tilt, np.linspace(0, 1, n_m + 1), nodes)
+        cells = (masses * weights).reshape(n_m, n_r, -1).sum(axis=2)
+        return np.asarray(cells / cells.sum(), dtype=np.float64)
+
+    def _strip_density(self, centres: Array, tilt: int, m_edges: Array, r_nodes: Array) -> Array:
+        """Mass between neighbouring m_edges per unit of r at r_nodes, summed over kernels: [len(m_edges) - 1, len(r_nodes)]."""
+        h_mm, h_rr, h_mr = self.bandwidth[0, 0], self.bandwidth[1, 1], tilt * self.bandwidth[0, 1]
+        offset = r_nodes[:, None] - centres[None, :, 1]
+        marginal = np.exp(-offset * offset / (2 * h_rr)) / np.sqrt(2 * np.pi * h_rr)
+        conditional_mean = centres[None, :, 0] + h_mr / h_rr * offset
+        conditional_scale = np.sqrt(h_mm - h_mr * h_mr / h_rr)
+        below = [(ndtr((edge - conditional_mean) / conditional_scale) * marginal).sum(axis=1) for edge in m_edges]
+        return np.diff(np.stack(below), axis=0)
+
+    def _finest_scale(self) -> float:
+        """Shortest length over which the integrand along r changes: the kernel's own scale or the tilt of its conditional mean."""
+        h_mm, h_rr, h_mr = self.bandwidth[0, 0], self.bandwidth[1, 1], abs(self.bandwidth[0, 1])
+        own = float(np.sqrt(h_rr))
+        return own if h_mr == 0 else min(own, float(np.sqrt(h_mm - h_mr * h_mr / h_rr) * h_rr / h_mr))
+
+    def _images(self) -> list[tuple[Array, int]]:
+        """Mirror images of the samples near the square, each with the sign that mirroring gives to the tilt of H."""
+        reach = _REACH * np.sqrt(np.diag(self.bandwidth))
+        found = []
+        for fold_m, fold_r in product(_FOLDS, _FOLDS):
+            images = np.column_stack((fold_m.apply(self.samples[:, 0]), fold_r.apply(self.samples[:, 1])))
+            near = ((images > -reach) & (images < 1 + reach)).all(axis=1)
+            found.append((images[near], fold_m.sign * fold_r.sign))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    shift: float
+    sign: int
+
+    def apply(self, values: Array) -> Array:
+        return self.shift + self.sign * values
+
+
+_FOLDS = (_Fold(0, 1), _Fold(0, -1), _Fold(2, -1))
+"""Identity, mirror at 0, mirror at 1."""

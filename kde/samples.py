@@ -1,0 +1,85 @@
+"""Class samples: what the PRM said, sorted by the true class of the trace (DESIGN: hidden state).
+
+Columns are [m, r]: m_t the least score of the earlier steps (1 at the first step), r_t the score of the newest step.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kde.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+class StepClass(IntEnum):
+    """Hidden class of a trace when its newest step has been proposed."""
+
+    CORRECT = 0
+    """S0: every step is right."""
+    DERAILED = 1
+    """S1: an earlier step is wrong; nothing can be recovered."""
+    RECOVERABLE = 2
+    """S2: only the newest step is wrong."""
+
+    @property
+    def key(self) -> str:
+        """Name in files: `S0`, `S1`, `S2`."""
+        return f"S{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSamples:
+    """PRM features by class: three float64 arrays [n_k, 2] with columns [m, r], in the order of `StepClass`."""
+
+    by_class: tuple[Array, Array, Array]
+
+    @classmethod
+    def load(cls, path: Path) -> "ClassSamples":
+        """Read an npz file with arrays `S0`, `S1`, `S2` of [m, r].
+
+        Raises:
+            InputError: the file cannot be read, an array is missing, or a value is outside [0, 1].
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = {key: file[key] for key in file.files if key in {c.key for c in StepClass}}
+        except (OSError, ValueError, BadZipFile, EOFError) as error:
+            raise InputError(
+                path, field="file", value=str(error), remedy="name an npz file without pickled objects"
+            ) from error
+        for step_class in StepClass:
+            if step_class.key not in found:
+                raise InputError(
+                    path, field=step_class.key, value=sorted(found), remedy="the arrays S0, S1 and S2 are all needed"
+                )
+        return cls.validated(
+            {key: np.asarray(array, dtype=np.float64) for key, array in found.items()}, source=str(path)
+        )
+
+    @classmethod
+    def validated(cls, arrays: dict[str, Array], *, source: str) -> "ClassSamples":
+        """Check shapes and ranges of the arrays `S0`, `S1`, `S2`; `source` names them in errors."""
+        s0, s1, s2 = (_check_features(arrays[c.key], source, c.key) for c in StepClass)
+        return cls((s0, s1, s2))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Samples by class."""
+        return {c.key: len(self.by_class[c]) for c in StepClass}
+
+
+def _check_features(features: Array, source: str, key: str) -> Array:
+    if features.ndim != 2 or features.shape[1] != 2:
+        raise InputError(source, field=key, value=features.shape, remedy="the shape is [n, 2] with columns [m, r]")
+    bad = ~((features >= 0) & (features <= 1))
+    if bad.any():
+        row = int(np.argmax(bad.any(axis=1)))
+        raise InputError(
+            source, field=f"{key}[{row}]", value=features[row].tolist(), remedy="scores are numbers in [0, 1]"
+        )
+    return features

@@ -1,0 +1,31 @@
+"""How every command speaks: one JSON object for machines, or a table for people."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object instead of a table.")]
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Write one JSON object to standard output; numbers that JSON does not have are an error."""
+    sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Draw a table; numbers are right-aligned and shown with at most six digits."""
+    from rich.console import Console  # noqa: PLC0415  machines do not wait for it
+    from rich.table import Table  # noqa: PLC0415
+
+    cells = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        numeric = bool(cells) and all(row[index].lstrip("-")[:1].isdigit() for row in cells)
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in cells:
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,5 @@
+"""Planning: the routing POMDP, its solvers, policy tables, policies and the gRPC planner."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,15 @@
+from .client import PlannerClient as PlannerClient
+from .client import PlannerRefusedError as PlannerRefusedError
+from .client import PlannerUnavailableError as PlannerUnavailableError
+from .decision import Action as Action
+from .decision import Carry as Carry
+from .decision import Decision as Decision
+from .decision import Planner as Planner
+from .decision import Policy as Policy
+from .decision import Proposal as Proposal
+from .exact import Solution as Solution
+from .exact import solve_exact as solve_exact
+from .local import LocalPlanner as LocalPlanner
+from .pomdp import RoutingPOMDP as RoutingPOMDP
+from .table import PolicyTable as PolicyTable
+from .table import tabulate as tabulate

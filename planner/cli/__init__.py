@@ -1,0 +1,1 @@
+"""The planner's commands: `trim tables`, `trim serve`, `trim decide`."""

@@ -1,0 +1,158 @@
+"""The words of a decision, and the one interface through which anybody reaches one.
+
+A worker shows a `Proposal` and, from the second step on, the `Carry` of the decision before; it gets a `Decision`. Nothing else is
+remembered anywhere: any replica can answer, and a local policy answers like a remote one.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from kde.errors import InputError
+
+Belief = tuple[float, float, float]
+"""Probabilities of (CORRECT, DERAILED, RECOVERABLE)."""
+
+_SUM_TOLERANCE = 1e-6
+
+
+class Action(Enum):
+    """What to do with M_w's proposal."""
+
+    CONTINUE = "continue"
+    """Accept it."""
+    REGENERATE = "regenerate"
+    """Throw it away and let M_s write this one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is seen of a proposed step (DESIGN section 2).
+
+    Attributes:
+        step: t, 1-based.
+        earlier: m_t, least PRM score of the earlier steps; 1 at the first step.
+        newest: r_t, PRM score of the proposal.
+        tokens: c_t, tokens of the proposal.
+        final: f_t, whether it ends the answer.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    step: int
+    earlier: float
+    newest: float
+    tokens: int
+    final: bool
+
+    def __post_init__(self) -> None:
+        if self.step < 1:
+            raise InputError("proposal", field="step", value=self.step, remedy="steps are counted from 1")
+        if self.tokens < 1:
+            raise InputError(
+                "proposal", field="token_count", value=self.tokens, remedy="a proposal has at least 1 token"
+            )
+        for name, score in (("m", self.earlier), ("r", self.newest)):
+            if not 0 <= score <= 1:
+                raise InputError("proposal", field=name, value=score, remedy="scores are numbers in [0, 1]")
+        if self.step == 1 and self.earlier != 1:
+            raise InputError("proposal", field="m", value=self.earlier, remedy="no step is earlier than the first: 1")
+
+    @classmethod
+    def from_scores(cls, scores: tuple[float, ...], *, tokens: int, final: bool) -> "Proposal":
+        """The proposal whose partial trace the PRM scored r_1..r_t.
+
+        Raises:
+            InputError: there are no scores, or one is out of range.
+        """
+        if not scores:
+            raise InputError(
+                "proposal", field="scores", value=scores, remedy="give one score a step, the proposal's last"
+            )
+        for index, score in enumerate(scores):
+            if not 0 <= score <= 1:
+                raise InputError(
+                    "proposal", field=f"scores[{index}]", value=score, remedy="scores are numbers in [0, 1]"
+                )
+        return cls(len(scores), min(scores[:-1], default=1.0), scores[-1], tokens, final)
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """What a worker carries from one decision to the next.
+
+    Attributes:
+        belief: belief at that decision, None for a policy that has none.
+        action: what was done.
+
+    Raises:
+        InputError: the belief is not a distribution.
+    """
+
+    belief: Belief | None
+    action: Action
+
+    def __post_init__(self) -> None:
+        if self.belief is None:
+            return
+        if not all(0 <= p <= 1 for p in self.belief) or abs(sum(self.belief) - 1) > _SUM_TOLERANCE:
+            raise InputError("carry", field="belief", value=self.belief, remedy="three probabilities that sum to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A policy's answer.
+
+    Attributes:
+        action: what to do.
+        policy: id of the policy that decided.
+        belief: belief after this observation; None for a policy that keeps none.
+        break_even_tokens: n*, regenerate iff the step is expected to cost fewer strong tokens; None for a policy without prices.
+        expected_strong_tokens: E[strong tokens | c_t]; None likewise.
+        advantage: value of regenerating minus value of continuing, in units of reward; None likewise.
+        table_hash: content hash of the table that decided; empty for a policy without one.
+    """
+
+    action: Action
+    policy: str
+    belief: Belief | None = None
+    break_even_tokens: float | None = None
+    expected_strong_tokens: float | None = None
+    advantage: float | None = None
+    table_hash: str = ""
+
+    @property
+    def carry(self) -> Carry:
+        """What the next decision needs of this one."""
+        return Carry(self.belief, self.action)
+
+
+class Policy(Protocol):
+    """A rule that decides one proposal at a time, without memory of its own."""
+
+    @property
+    def id(self) -> str:
+        """Name that the wire and the records use, such as `thr:0.5`."""
+
+    def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:
+        """Decide.
+
+        Args:
+            proposal: what is seen.
+            carry: what the previous decision left; None at the first step.
+
+        Raises:
+            InputError: the policy cannot decide on this input.
+        """
+
+
+class Planner(Protocol):
+    """Anything that answers decisions of policies by id: the client of a server, or tables in this process."""
+
+    async def decide(self, policy: str, proposal: Proposal, carry: Carry | None) -> Decision:
+        """Decide under the named policy.
+
+        Raises:
+            TrimError: the policy is unknown or refuses the input, or no planner answered.
+        """

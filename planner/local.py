@@ -1,0 +1,20 @@
+"""Decisions from tables in this process: the planner without a network."""
+
+from planner.decision import Carry, Decision, Proposal
+from planner.policies.catalogue import Catalogue
+from planner.table import PolicyTable
+
+
+class LocalPlanner:
+    """Answers like the server, from a table in memory."""
+
+    def __init__(self, table: PolicyTable | None) -> None:
+        self._catalogue = Catalogue(table)
+
+    async def decide(self, policy: str, proposal: Proposal, carry: Carry | None) -> Decision:
+        """Decide under the named policy.
+
+        Raises:
+            InputError: the policy is unknown or refuses the input.
+        """
+        return self._catalogue.get(policy).decide(proposal, carry)

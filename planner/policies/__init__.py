@@ -1,0 +1,1 @@
+"""Policies: rules that decide one proposal at a time."""

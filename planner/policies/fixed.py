@@ -1,0 +1,21 @@
+"""Policies that ignore what they see."""
+
+from dataclasses import dataclass
+
+from planner.decision import Action, Carry, Decision, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPolicy:
+    """Always the same action: `weak` accepts every step of M_w, `strong` lets M_s write every step."""
+
+    id: str
+    action: Action
+
+    def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
+        """The same action whatever is seen."""
+        return Decision(self.action, self.id)
+
+
+WEAK = FixedPolicy("weak", Action.CONTINUE)
+STRONG = FixedPolicy("strong", Action.REGENERATE)

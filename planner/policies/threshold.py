@@ -1,0 +1,33 @@
+"""TRIM-Thr: regenerate where the newest step's score is low."""
+
+from dataclasses import dataclass
+
+from kde.errors import InputError
+from planner.decision import Action, Carry, Decision, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdPolicy:
+    """Regenerate iff r_t < threshold (the paper's TRIM-Thr).
+
+    Raises:
+        InputError: the threshold is outside [0, 1].
+    """
+
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise InputError(
+                "policy thr", field="threshold", value=self.threshold, remedy="a number in [0, 1], for example thr:0.5"
+            )
+
+    @property
+    def id(self) -> str:
+        """`thr:THRESHOLD`."""
+        return f"thr:{self.threshold:g}"
+
+    def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
+        """Compare the newest score with the threshold."""
+        action = Action.REGENERATE if proposal.newest < self.threshold else Action.CONTINUE
+        return Decision(action, self.id)

@@ -1,0 +1,1 @@
+"""Generated from proto/planner/v1/planner.proto by scripts/generate."""

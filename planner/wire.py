@@ -1,0 +1,116 @@
+"""Between the wire's messages and the words of a decision. Everything that comes in is checked here."""
+
+from kde.errors import InputError
+from planner.decision import Action, Belief, Carry, Decision, Proposal
+from planner.v1 import planner_pb2 as pb
+
+_TO_WIRE = {Action.CONTINUE: pb.ACTION_CONTINUE, Action.REGENERATE: pb.ACTION_REGENERATE}
+_FROM_WIRE = {number: action for action, number in _TO_WIRE.items()}
+
+
+def request_message(policy: str, proposal: Proposal, carry: Carry | None) -> pb.DecideRequest:
+    """The request that asks for a decision."""
+    features = pb.Features(earlier=proposal.earlier, newest=proposal.newest)
+    message = pb.DecideRequest(
+        policy_id=policy, step=proposal.step, features=features, token_count=proposal.tokens, final=proposal.final
+    )
+    if carry is not None:
+        message.last_action = _TO_WIRE[carry.action]
+        if carry.belief is not None:
+            message.belief.CopyFrom(_belief_message(carry.belief))
+    return message
+
+
+def read_request(message: pb.DecideRequest) -> tuple[str, Proposal, Carry | None]:
+    """Policy id, proposal and carry of a request.
+
+    Raises:
+        InputError: a field is absent, inconsistent or out of range.
+    """
+    if not message.policy_id:
+        raise InputError("request", field="policy_id", value="", remedy="name a policy, for example thr:0.5")
+    for name in ("step", "token_count", "final"):
+        if not message.HasField(name):
+            raise InputError("request", field=name, value=None, remedy="it must be set")
+    return message.policy_id, _read_proposal(message), _read_carry(message)
+
+
+def response_message(decision: Decision) -> pb.DecideResponse:
+    """The response that carries a decision."""
+    return pb.DecideResponse(
+        action=_TO_WIRE[decision.action],
+        belief=None if decision.belief is None else _belief_message(decision.belief),
+        break_even_tokens=decision.break_even_tokens,
+        expected_strong_tokens=decision.expected_strong_tokens,
+        advantage=decision.advantage,
+        table_hash=decision.table_hash,
+    )
+
+
+def read_response(policy: str, message: pb.DecideResponse) -> Decision:
+    """The decision that a response carries.
+
+    Raises:
+        InputError: the response names no action.
+    """
+    if message.action not in _FROM_WIRE:
+        raise InputError(
+            "response",
+            field="action",
+            value=message.action,
+            remedy="the planner speaks another version: upgrade one of the two",
+        )
+    return Decision(
+        action=_FROM_WIRE[message.action],
+        policy=policy,
+        belief=_read_belief(message.belief) if message.HasField("belief") else None,
+        break_even_tokens=message.break_even_tokens if message.HasField("break_even_tokens") else None,
+        expected_strong_tokens=message.expected_strong_tokens if message.HasField("expected_strong_tokens") else None,
+        advantage=message.advantage if message.HasField("advantage") else None,
+        table_hash=message.table_hash,
+    )
+
+
+def _read_proposal(message: pb.DecideRequest) -> Proposal:
+    match message.WhichOneof("observation"):
+        case "scores":
+            if len(message.scores.values) != message.step:
+                count = len(message.scores.values)
+                raise InputError(
+                    "request",
+                    field="scores",
+                    value=f"{count} values",
+                    remedy=f"step {message.step} needs {message.step}",
+                )
+            return Proposal.from_scores(tuple(message.scores.values), tokens=message.token_count, final=message.final)
+        case "features":
+            features = message.features
+            return Proposal(message.step, features.earlier, features.newest, message.token_count, message.final)
+        case _:
+            raise InputError("request", field="observation", value=None, remedy="give scores or features")
+
+
+def _read_carry(message: pb.DecideRequest) -> Carry | None:
+    belief = _read_belief(message.belief) if message.HasField("belief") else None
+    if message.last_action == pb.ACTION_UNSPECIFIED:
+        if belief is not None:
+            raise InputError(
+                "request",
+                field="last_action",
+                value="ACTION_UNSPECIFIED",
+                remedy="a belief comes with the action taken at it",
+            )
+        return None
+    if message.last_action not in _FROM_WIRE:
+        raise InputError(
+            "request", field="last_action", value=message.last_action, remedy="ACTION_CONTINUE or ACTION_REGENERATE"
+        )
+    return Carry(belief, _FROM_WIRE[message.last_action])
+
+
+def _belief_message(belief: Belief) -> pb.Belief:
+    return pb.Belief(correct=belief[0], derailed=belief[1], recoverable=belief[2])
+
+
+def _read_belief(message: pb.Belief) -> Belief:
+    return (message.correct, message.derailed, message.recoverable)
