@@ -1,0 +1,1 @@
+"""Generation: language models driven step by step, with decisions from a planner."""

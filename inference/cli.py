@@ -5,20 +5,13 @@ import sys
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
-from rich.text import Text
 
 from kde.errors import TrimError
-
-
-def _one_line(error: CycloptsError) -> Text:
-    return Text(f"trim: {' '.join(str(error).split())} See `trim --help`.", no_wrap=True, overflow="ignore")
-
 
 app = App(
     name="trim",
     help="Stepwise routing between a cheap and an expensive language model, planned as a small POMDP over PRM scores.",
     version=lambda: version("trim-routing"),
-    error_formatter=_one_line,
 )
 app.command("kde.cli:app", name="kde", help="Fit observation models and dynamics from labelled traces.")
 app.command("planner.cli.tables:app", name="tables", help="Build and show policy tables.")
@@ -33,7 +26,10 @@ def main() -> None:
     """Run the command line: errors of the user are one line on standard error and status 2."""
     logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry that works out is nobody's business here
     try:
-        app()
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        sys.stderr.write(f"trim: {' '.join(str(error).split())} See `trim --help`.\n")
+        sys.exit(2)
     except TrimError as error:
         sys.stderr.write(f"trim: {error}\n")
         sys.exit(2)

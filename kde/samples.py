@@ -46,7 +46,7 @@ class ClassSamples:
             InputError: the file cannot be read, an array is missing, or a value is outside [0, 1].
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 found = {key: file[key] for key in file.files if key in {c.key for c in StepClass}}
         except (OSError, ValueError, BadZipFile, EOFError) as error:
             raise InputError(

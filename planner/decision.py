@@ -16,6 +16,10 @@ Belief = tuple[float, float, float]
 _SUM_TOLERANCE = 1e-6
 
 
+class UnknownPolicyError(InputError):
+    """No policy has this id, or the table was not built for its lambda."""
+
+
 class Action(Enum):
     """What to do with M_w's proposal."""
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kde.artefact import ArtefactKind, read_artefact, write_artefact
-from kde.errors import ArtefactError, InputError
+from kde.errors import ArtefactError
 from kde.samples import Array
-from planner.decision import Belief
+from planner.decision import Belief, UnknownPolicyError
 from planner.exact import Solution
 from planner.pomdp import RoutingPOMDP
 
@@ -70,13 +70,13 @@ class PolicyTable:
         """Place of a lambda in the table.
 
         Raises:
-            InputError: the table was not built for it.
+            UnknownPolicyError: the table was not built for it.
         """
         for index, entry in enumerate(self.entries):
             if entry.lam == lam:
                 return index
         known = ", ".join(f"{entry.lam:g}" for entry in self.entries)
-        raise InputError("policy table", field="lambda", value=lam, remedy=f"it was built for {known}")
+        raise UnknownPolicyError("policy table", field="lambda", value=lam, remedy=f"it was built for {known}")
 
     def lookup(self, index: int, step: int, belief: Belief, *, final: bool) -> float:
         """Break-even token count of policy `index` at a belief; a step beyond T is the last step.

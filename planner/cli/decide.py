@@ -59,12 +59,13 @@ async def _ask(
 
 async def _replay(planner: Planner, policy: str, scores: tuple[float, ...], tokens: int, *, final: bool) -> Decision:
     """Carry the belief through the earlier steps, which were accepted, to the decision asked for."""
+    asked = Proposal.from_scores(scores, tokens=tokens, final=final)
     carry = None
     for step in range(1, len(scores)):
         earlier = Proposal.from_scores(scores[:step], tokens=tokens, final=False)
         belief = (await planner.decide(policy, earlier, carry)).belief
         carry = Carry(belief, Action.CONTINUE)
-    return await planner.decide(policy, Proposal.from_scores(scores, tokens=tokens, final=final), carry)
+    return await planner.decide(policy, asked, carry)
 
 
 def _parse_scores(text: str) -> tuple[float, ...]:

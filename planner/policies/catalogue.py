@@ -2,8 +2,7 @@
 
 from functools import lru_cache
 
-from kde.errors import InputError
-from planner.decision import Policy
+from planner.decision import Policy, UnknownPolicyError
 from planner.policies.fixed import STRONG, WEAK
 from planner.policies.pomdp import TablePolicy, bayes_prior, memoryless_prior
 from planner.policies.threshold import ThresholdPolicy
@@ -12,10 +11,6 @@ from planner.table import PolicyTable
 FORMS = "weak, strong, thr:THRESHOLD, pomdp:LAMBDA or pomdp-memoryless:LAMBDA"
 _FIXED = {policy.id: policy for policy in (WEAK, STRONG)}
 _PRIORS = {"pomdp": bayes_prior, "pomdp-memoryless": memoryless_prior}
-
-
-class UnknownPolicyError(InputError):
-    """No policy has this id."""
 
 
 class Catalogue:

@@ -12,7 +12,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from kde.errors import InputError, TrimError
-from planner.policies.catalogue import Catalogue, UnknownPolicyError
+from planner.decision import UnknownPolicyError
+from planner.policies.catalogue import Catalogue
 from planner.v1 import planner_pb2 as pb
 from planner.v1 import planner_pb2_grpc as pb_grpc
 from planner.wire import read_request, response_message

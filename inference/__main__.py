@@ -1,0 +1,5 @@
+"""`python -m inference` is `trim`."""
+
+from inference.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The main job from nothing, on the lab: fit, solve, serve, route, report."""

@@ -1,0 +1,72 @@
+"""`trim demo`."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from inference.demo.figure import draw_report
+from inference.demo.pipeline import DemoSettings, run_demo
+from inference.demo.summary import summarise
+from inference.engines.base import Sampling
+from inference.fleet import EngineKind, FleetSettings
+from inference.lab.shipped import LAB_MODELS
+from inference.progress import live_progress
+from kde.artefact import replace_file
+from kde.terminal import AsJson, print_json, print_table
+
+app = App(name="demo", help="The main job from nothing: fit, solve, serve, route, report.")
+
+_THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
+_LAMBDAS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
+
+
+@app.default
+def run(
+    *,
+    out: Annotated[Path, Parameter(help="directory of the results; a demo that was stopped goes on")] = Path(
+        "runs/demo"
+    ),
+    engine: Annotated[EngineKind, Parameter(help="what runs the lab's models")] = EngineKind.TRANSFORMERS,
+    problems: Annotated[int, Parameter(help="problems that every policy solves")] = 300,
+    calibration: Annotated[int, Parameter(help="problems that the planner's models are fitted on")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole pipeline on the lab's models and fresh problems: decisions come from a planner process over gRPC.
+
+    Leaves OUT/summary.json, OUT/report.png, the observation model, the policy table and every episode.
+    """
+    places = {name: str(LAB_MODELS / name) for name in ("weak", "strong", "prm")}
+    fleet = FleetSettings(**places, kind=engine, sampling=Sampling(max_step_tokens=64), logs=out / "logs")
+    settings = DemoSettings(out, fleet, calibration, problems, _THRESHOLDS, _LAMBDAS)
+    with live_progress() as progress:
+        result = asyncio.run(run_demo(settings, progress))
+    summary = summarise(result.episodes, seed=0)
+    replace_file(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    draw_report(summary, result.model, out / "report.png")
+    if as_json:
+        print_json(summary)
+        return
+    rows = [_cells(row) for row in (summary["weak"], summary["strong"], *summary["policies"])]
+    columns = ("policy", "accuracy", "strong tokens", "c", "PGR", "s / problem", "planner ms")
+    print_table(f"{summary['problems']} lab problems, 95 % intervals over problems", columns, rows)
+    print_table("Written", ("what", "where"), [("metrics", out / "summary.json"), ("picture", out / "report.png")])
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    def span(name: str, digits: int) -> str:
+        low, high = row[f"{name}_interval"]
+        return f"{row[name]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+    planner = "" if row["planner_ms"] is None else f"{row['planner_ms']:.1f}"
+    return (
+        row["policy"],
+        span("accuracy", 3),
+        span("strong_tokens", 1),
+        span("c", 3),
+        span("pgr", 3),
+        f"{row['seconds']:.2f}",
+        planner,
+    )

@@ -1,0 +1,117 @@
+"""The demo's picture: cost against accuracy, and the observation densities that the planner reasons with."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from kde.model import ObservationModel
+from kde.samples import StepClass
+
+_FAMILIES = {"pomdp": ("TRIM-POMDP", "#0b6e99", "o"), "thr": ("TRIM-Thr", "#d1495b", "s")}
+_GREY = "#5b5f66"
+_CLASS_TITLES = {
+    StepClass.CORRECT: "S0: every step right",
+    StepClass.RECOVERABLE: "S2: only the newest wrong",
+    StepClass.DERAILED: "S1: an earlier step wrong",
+}
+_LEAST_DENSITY = 1e-2
+
+
+def draw_report(summary: Mapping[str, Any], model: ObservationModel, path: Path) -> None:
+    """Write the picture as PNG."""
+    figure = Figure(figsize=(12.5, 6.6), dpi=150, layout="constrained")
+    grid = figure.add_gridspec(3, 2, width_ratios=(3.1, 1))
+    _draw_curves(figure.add_subplot(grid[:, 0]), summary)
+    panels = [figure.add_subplot(grid[row, 1]) for row in range(3)]
+    _draw_densities(figure, panels, model)
+    figure.savefig(path)
+
+
+def _draw_curves(axes: Axes, summary: Mapping[str, Any]) -> None:
+    weak, strong = summary["weak"], summary["strong"]
+    axes.plot(
+        (0, strong["strong_tokens"]),
+        (weak["accuracy"], strong["accuracy"]),
+        color=_GREY,
+        linewidth=1,
+        linestyle=(0, (4, 4)),
+        label="mixing the two models at random",
+    )
+    for row, name, align in ((weak, "$M_w$ alone", "left"), (strong, "$M_s$ alone", "right")):
+        axes.axhline(row["accuracy"], color=_GREY, linewidth=0.8, alpha=0.5)
+        axes.plot(row["strong_tokens"], row["accuracy"], marker="D", color=_GREY, markersize=8, zorder=4)
+        shift = (10, -16) if align == "left" else (-10, 8)
+        axes.annotate(
+            f"{name}: {row['accuracy']:.1%}",
+            (row["strong_tokens"], row["accuracy"]),
+            xytext=shift,
+            textcoords="offset points",
+            ha=align,
+            color=_GREY,
+        )
+    for family, (label, colour, marker) in _FAMILIES.items():
+        rows = [row for row in summary["policies"] if row["policy"].partition(":")[0] == family]
+        _draw_family(axes, rows, label, colour, marker)
+    top = axes.secondary_xaxis(
+        "top", functions=(lambda x: x / strong["strong_tokens"], lambda x: x * strong["strong_tokens"])
+    )
+    top.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    top.set_xlabel("share of the strong tokens of $M_s$ alone, $c$")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_xlabel("strong tokens a problem")
+    axes.set_ylabel("right answers")
+    axes.set_title(
+        f"Cost against accuracy on {summary['problems']} fresh lab problems (bars: 95 % intervals)", loc="left"
+    )
+    axes.legend(loc="lower right", frameon=False)
+    axes.grid(alpha=0.2)
+    axes.spines[["right"]].set_visible(False)
+
+
+def _draw_family(axes: Axes, rows: Sequence[Mapping[str, Any]], label: str, colour: str, marker: str) -> None:
+    rows = sorted(rows, key=lambda row: row["strong_tokens"])
+    cost, accuracy = ([row[name] for row in rows] for name in ("strong_tokens", "accuracy"))
+    x_error, y_error = (
+        np.abs(np.array([row[f"{name}_interval"] for row in rows]) - np.array([row[name] for row in rows])[:, None]).T
+        for name in ("strong_tokens", "accuracy")
+    )
+    axes.errorbar(cost, accuracy, yerr=y_error, xerr=x_error, color=colour, alpha=0.35, linewidth=1, linestyle="none")
+    axes.plot(cost, accuracy, color=colour, marker=marker, markersize=6, linewidth=2, label=label, zorder=3)
+    below = label == "TRIM-Thr"
+    for row in rows:
+        axes.annotate(
+            row["policy"].partition(":")[2],
+            (row["strong_tokens"], row["accuracy"]),
+            xytext=(7, -13) if below else (-7, 8),
+            textcoords="offset points",
+            ha="left" if below else "right",
+            fontsize=8,
+            color=colour,
+        )
+
+
+def _draw_densities(figure: Figure, panels: Sequence[Axes], model: ObservationModel) -> None:
+    density = model.cells * model.cells[0].size  # 1 is the uniform density
+    norm = LogNorm(_LEAST_DENSITY, float(density.max()))
+    for axes, step_class in zip(panels, _CLASS_TITLES, strict=True):
+        image = axes.imshow(
+            density[step_class].clip(min=_LEAST_DENSITY).T,
+            origin="lower",
+            extent=(0, 1, 0, 1),
+            norm=norm,
+            cmap="viridis",
+        )
+        axes.set_title(_CLASS_TITLES[step_class], fontsize=9)
+        axes.set_xticks((0, 0.5, 1))
+        axes.set_yticks((0, 0.5, 1))
+        axes.set_ylabel("newest score $r$", fontsize=8)
+        axes.tick_params(labelsize=8)
+    panels[-1].set_xlabel("least earlier score $m$", fontsize=8)
+    bar = figure.colorbar(image, ax=list(panels), shrink=0.6, aspect=30)
+    bar.set_label("observation density $P(m, r\\,|\\,$class$)$", fontsize=8)
+    bar.ax.tick_params(labelsize=8)

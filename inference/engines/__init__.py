@@ -1,0 +1,1 @@
+"""Engines: language models that write one step at a time."""

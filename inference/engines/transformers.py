@@ -1,0 +1,113 @@
+"""The embedded engine: a causal language model in this process, through transformers.
+
+Waiting proposals are decoded together. Each row draws from its own generator, so a step does not depend on who shares its batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedTokenizerBase
+
+from inference.batching import Batcher
+from inference.chat import prompt_ids
+from inference.engines.base import EngineError, Sampling, vocabulary_of
+from inference.step import PROBE, SEPARATOR, Step, Stop
+
+
+class TransformersEngine:
+    """Proposes steps with the model in a directory."""
+
+    def __init__(self, directory: Path, sampling: Sampling, *, largest_batch: int = 64) -> None:
+        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
+        self._model: torch.nn.Module = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
+        self._sampling = sampling
+        self._context: int = self._model.config.max_position_embeddings
+        self._ends = _end_ids(self._model, self._tokenizer)
+        self._vocabulary = vocabulary_of(self._tokenizer.encode(PROBE, add_special_tokens=False))
+        self._batcher: Batcher[_Row, Step] = Batcher(self._decode, largest=largest_batch)
+
+    async def propose(self, problem: str, steps: Sequence[Step], *, seed: int) -> Step:
+        """Write the next step.
+
+        Raises:
+            EngineError: the prefix leaves no room in the model's context.
+        """
+        ids = prompt_ids(self._tokenizer, problem)
+        for step in steps:
+            same = step.vocabulary == self._vocabulary
+            ids += step.token_ids if same else self._tokenizer.encode(step.text + SEPARATOR, add_special_tokens=False)
+        room = self._context - len(ids)
+        if room < 1:
+            raise EngineError(
+                f"a prefix of {len(ids)} tokens fills the model's context of {self._context}; use a model with a longer one"
+            )
+        row = _Row(ids, torch.Generator().manual_seed(seed), limit=min(room, self._sampling.max_step_tokens))
+        return await self._batcher.ask(row)
+
+    async def close(self) -> None:
+        """Finish the batch under way and end the thread."""
+        await self._batcher.close()
+
+    @torch.inference_mode()
+    def _decode(self, rows: Sequence["_Row"]) -> list[Step]:
+        """Decode until every row has its step; rows are padded on the left."""
+        width = max(len(row.prefix) for row in rows)
+        ids = torch.tensor([[0] * (width - len(row.prefix)) + row.prefix for row in rows])
+        mask = torch.tensor([[0] * (width - len(row.prefix)) + [1] * len(row.prefix) for row in rows])
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        cache = DynamicCache()
+        while True:
+            logits = self._model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+            ).logits[:, -1]
+            tokens = self._sample(logits, rows)
+            for row, token in zip(rows, tokens, strict=True):
+                self._extend(row, token)
+            if all(row.stop for row in rows):
+                return [self._step(row) for row in rows]
+            ids = torch.tensor(tokens)[:, None]
+            mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+            positions = positions[:, -1:] + 1
+
+    def _sample(self, logits: torch.Tensor, rows: Sequence["_Row"]) -> list[int]:
+        """Sample with the Gumbel-max trick: argmax of logits / temperature plus each row's own noise."""
+        if self._sampling.temperature > 0:
+            uniform = torch.stack([torch.rand(logits.shape[1], generator=row.generator) for row in rows])
+            logits = logits / self._sampling.temperature - (-uniform.clamp(min=1e-20).log()).log()
+        chosen: list[int] = logits.argmax(dim=1).tolist()
+        return chosen
+
+    def _extend(self, row: "_Row", token: int) -> None:
+        if row.stop:
+            return
+        row.decoded.append(token)
+        if token in self._ends:
+            row.stop = Stop.END
+        elif SEPARATOR in self._text(row):
+            row.stop = Stop.SEPARATOR
+        elif len(row.decoded) >= row.limit:
+            row.stop = Stop.LENGTH
+
+    def _text(self, row: "_Row") -> str:
+        return str(self._tokenizer.decode(row.decoded, skip_special_tokens=True))
+
+    def _step(self, row: "_Row") -> Step:
+        text = self._text(row).split(SEPARATOR)[0]
+        return Step(text, tuple(row.decoded), self._vocabulary, row.stop or Stop.LENGTH)
+
+
+@dataclass(slots=True)
+class _Row:
+    prefix: list[int]
+    generator: torch.Generator
+    limit: int
+    decoded: list[int] = field(default_factory=list)
+    stop: Stop | None = None
+
+
+def _end_ids(model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ids = [configured] if isinstance(configured, int) else list(configured or [])
+    return frozenset([*ids, tokenizer.eos_token_id])

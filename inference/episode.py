@@ -1,0 +1,133 @@
+"""One episode: the step loop (DESIGN section 1)."""
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+
+from inference.engines.base import Engine
+from inference.fleet import Fleet
+from inference.grading import is_correct
+from inference.problems import Problem
+from inference.records import Episode, StepRecord
+from inference.step import Author, Step, solution_text
+from kde.artefact import TOOL
+from planner.decision import Action, Carry, Planner, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSettings:
+    """What is the same for every episode of a run.
+
+    Attributes:
+        policy: policy id.
+        seed: of the run; with the problem, the place and the author it fixes every step's sampling, so that runs of different
+            policies share M_w's drafts wherever their prefixes agree (common random numbers).
+        max_steps: T, the step limit.
+    """
+
+    policy: str
+    seed: int
+    max_steps: int
+
+
+async def routed_episode(problem: Problem, fleet: Fleet, planner: Planner, settings: EpisodeSettings) -> Episode:
+    """M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so; until the answer ends."""
+    log = _Log(problem, settings)
+    prefix: list[Step] = []
+    carry: Carry | None = None
+    for t in range(1, settings.max_steps + 1):
+        proposal = await fleet.weak.propose(problem.problem, prefix, seed=_seed(problem, settings, t, Author.WEAK))
+        with log.score_time:
+            scores = await fleet.scorer.score(problem.problem, [step.text for step in [*prefix, proposal]])
+        final = proposal.ends_answer or t == settings.max_steps
+        seen = Proposal.from_scores(scores, tokens=len(proposal.token_ids), final=final)
+        with log.planner_time:
+            decision = await planner.decide(settings.policy, seen, carry)
+        if decision.action is Action.CONTINUE:
+            accepted, author = proposal, Author.WEAK
+        else:
+            accepted, author = (
+                await fleet.strong.propose(problem.problem, prefix, seed=_seed(problem, settings, t, Author.STRONG)),
+                Author.STRONG,
+            )
+        prefix.append(accepted)
+        log.steps.append(
+            StepRecord(
+                author=author,
+                text=accepted.text,
+                tokens=len(accepted.token_ids),
+                discarded_tokens=len(proposal.token_ids) if author is Author.STRONG else 0,
+                scores=scores,
+                action=decision.action.value,
+                belief=decision.belief,
+                break_even_tokens=decision.break_even_tokens,
+                expected_strong_tokens=decision.expected_strong_tokens,
+                table_hash=decision.table_hash,
+            )
+        )
+        if accepted.ends_answer:
+            break
+        carry = decision.carry
+    return log.finish(complete=prefix[-1].ends_answer)
+
+
+async def solo_episode(problem: Problem, engine: Engine, author: Author, settings: EpisodeSettings) -> Episode:
+    """One model writes the whole answer; nothing is scored and nothing decided."""
+    log = _Log(problem, settings)
+    prefix: list[Step] = []
+    for t in range(1, settings.max_steps + 1):
+        step = await engine.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
+        prefix.append(step)
+        log.steps.append(StepRecord(author=author, text=step.text, tokens=len(step.token_ids)))
+        if step.ends_answer:
+            break
+    return log.finish(complete=prefix[-1].ends_answer)
+
+
+class _Stopwatch:
+    """Adds up the time spent in its `with` blocks, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._started = 0.0
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._started
+
+
+@dataclass(slots=True)
+class _Log:
+    problem: Problem
+    settings: EpisodeSettings
+    steps: list[StepRecord] = field(default_factory=list)
+    score_time: _Stopwatch = field(default_factory=_Stopwatch)
+    planner_time: _Stopwatch = field(default_factory=_Stopwatch)
+    started: float = field(default_factory=time.perf_counter)
+
+    def finish(self, *, complete: bool) -> Episode:
+        discarded = sum(step.discarded_tokens for step in self.steps)
+        solution = solution_text([step.text for step in self.steps])
+        return Episode(
+            problem_id=self.problem.id,
+            policy=self.settings.policy,
+            seed=self.settings.seed,
+            steps=tuple(self.steps),
+            solution=solution,
+            complete=complete,
+            correct=None if self.problem.answer is None else is_correct(self.problem.answer, solution),
+            weak_tokens=discarded + sum(step.tokens for step in self.steps if step.author is Author.WEAK),
+            strong_tokens=sum(step.tokens for step in self.steps if step.author is Author.STRONG),
+            discarded_tokens=discarded,
+            seconds=time.perf_counter() - self.started,
+            score_seconds=self.score_time.seconds,
+            planner_seconds=self.planner_time.seconds,
+            version=TOOL,
+        )
+
+
+def _seed(problem: Problem, settings: EpisodeSettings, step: int, author: Author) -> int:
+    key = f"{settings.seed}/{problem.id}/{step}/{author.value}"
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) >> 1

@@ -1,0 +1,115 @@
+"""Episode records: what a routed solution was made of, as parquet parts that a killed run leaves whole."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from inference.step import Author
+
+BELIEF = pl.Array(pl.Float64, 3)
+STEP_SCHEMA = pl.Struct(
+    {
+        "author": pl.String,
+        "text": pl.String,
+        "tokens": pl.Int64,
+        "discarded_tokens": pl.Int64,
+        "scores": pl.List(pl.Float64),
+        "action": pl.String,
+        "belief": BELIEF,
+        "break_even_tokens": pl.Float64,
+        "expected_strong_tokens": pl.Float64,
+        "table_hash": pl.String,
+    }
+)
+_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "problem_id": pl.String,
+    "policy": pl.String,
+    "seed": pl.Int64,
+    "steps": pl.List(STEP_SCHEMA),
+    "solution": pl.String,
+    "complete": pl.Boolean,
+    "correct": pl.Boolean,
+    "weak_tokens": pl.Int64,
+    "strong_tokens": pl.Int64,
+    "discarded_tokens": pl.Int64,
+    "seconds": pl.Float64,
+    "score_seconds": pl.Float64,
+    "planner_seconds": pl.Float64,
+    "version": pl.String,
+}
+SCHEMA = pl.Schema(_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One accepted step.
+
+    Attributes:
+        author: who wrote it.
+        tokens: tokens of the accepted step.
+        discarded_tokens: tokens of M_w's proposal that was thrown away for it, 0 if none was.
+        scores: r_1..r_t at the decision, the proposal's last; empty where nothing was scored.
+        action, belief, break_even_tokens, expected_strong_tokens, table_hash: the decision; None or empty where none was asked.
+    """
+
+    author: Author
+    text: str
+    tokens: int
+    discarded_tokens: int = 0
+    scores: tuple[float, ...] = ()
+    action: str | None = None
+    belief: tuple[float, float, float] | None = None
+    break_even_tokens: float | None = None
+    expected_strong_tokens: float | None = None
+    table_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One problem, solved under one policy.
+
+    Attributes:
+        complete: whether a model ended the answer within the step limit.
+        correct: grade of the boxed answer; None where the right one is not known.
+        weak_tokens: all that M_w decoded, discarded proposals included.
+        strong_tokens: all that M_s decoded: the cost.
+        discarded_tokens: M_w's part that was thrown away.
+        seconds, score_seconds, planner_seconds: wall time of the episode, and of it waiting for scores and for decisions.
+        version: of this software.
+    """
+
+    problem_id: str
+    policy: str
+    seed: int
+    steps: tuple[StepRecord, ...]
+    solution: str
+    complete: bool
+    correct: bool | None
+    weak_tokens: int
+    strong_tokens: int
+    discarded_tokens: int
+    seconds: float
+    score_seconds: float
+    planner_seconds: float
+    version: str
+
+
+def write_part(directory: Path, episodes: Sequence[Episode]) -> None:
+    """Append episodes as one new parquet part: it appears whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(path.stem.split("-")[1]) for path in directory.glob("part-*.parquet")), default=0)
+    part = directory / f"part-{number:05d}.parquet"
+    staged = directory / f".{part.name}"
+    pl.DataFrame([asdict(episode) for episode in episodes], schema=SCHEMA).write_parquet(staged)
+    with staged.open("rb") as stream:
+        os.fsync(stream.fileno())
+    staged.rename(part)
+
+
+def read_episodes(directory: Path) -> pl.DataFrame:
+    """All finished episodes of a directory of parts, in the columns of `SCHEMA`; none where it does not exist."""
+    parts = sorted(directory.glob("part-*.parquet"))
+    return pl.concat([pl.read_parquet(part, schema=SCHEMA) for part in parts]) if parts else pl.DataFrame(schema=SCHEMA)

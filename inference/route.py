@@ -1,0 +1,56 @@
+"""Routing a set of problems under one policy: what `trim route` and the demo do."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from inference.episode import EpisodeSettings, routed_episode, solo_episode
+from inference.fleet import Fleet
+from inference.records import Episode
+from inference.runner import Run, Solve
+from inference.step import Author
+from kde.errors import InputError
+from planner.client import PlannerClient
+from planner.decision import Planner
+from planner.local import LocalPlanner
+from planner.table import PolicyTable
+
+
+@asynccontextmanager
+async def open_planner(server: str | None, tables: Path | None) -> AsyncIterator[Planner]:
+    """A planner service, a table in this process, or, with neither, the policies that need no table.
+
+    Raises:
+        InputError: both are named.
+        ArtefactError: the table cannot be trusted.
+    """
+    if server is not None and tables is not None:
+        raise InputError("planner", field="server", value=server, remedy="give one of --server and --tables")
+    if server is None:
+        yield LocalPlanner(None if tables is None else PolicyTable.load(tables))
+        return
+    async with PlannerClient(server) as client:
+        yield client
+
+
+async def route(
+    run: Run,
+    fleet: Fleet,
+    planner: Planner,
+    settings: EpisodeSettings,
+    *,
+    concurrency: int,
+    on_episode: Callable[[Episode], None] = lambda _: None,
+) -> None:
+    """Solve what remains of a run. `weak` and `strong` are the models alone: they need no PRM and no planner."""
+    await run.finish(_solver(fleet, planner, settings), concurrency=concurrency, on_episode=on_episode)
+
+
+def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings) -> Solve:
+    match settings.policy:
+        case "weak":
+            return lambda problem: solo_episode(problem, fleet.weak, Author.WEAK, settings)
+        case "strong":
+            return lambda problem: solo_episode(problem, fleet.strong, Author.STRONG, settings)
+        case _:
+            return lambda problem: routed_episode(problem, fleet, planner, settings)

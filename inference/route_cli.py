@@ -1,0 +1,137 @@
+"""`trim route`: generate routed solutions of problems."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from inference.engines.base import Sampling
+from inference.episode import EpisodeSettings
+from inference.fleet import EngineKind, FleetSettings, open_fleet
+from inference.lab.shipped import LAB_MODELS, lab_problems
+from inference.problems import Problem, read_problems
+from inference.progress import EpisodeTally, live_progress
+from inference.records import read_episodes
+from inference.route import open_planner, route
+from inference.runner import Run
+from kde.errors import InputError
+from kde.terminal import AsJson, print_json, print_table
+
+app = App(name="route", help="Generate routed solutions of problems.")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """Where the models are: directories, or URLs of vLLM servers."""
+
+    lab: Annotated[
+        bool, Parameter(negative="", help="use the lab's shipped models, and its problems if --problems is a number")
+    ] = False
+    weak: Annotated[str | None, Parameter(help="M_w: model directory or URL")] = None
+    strong: Annotated[str | None, Parameter(help="M_s: model directory or URL")] = None
+    prm: Annotated[str | None, Parameter(help="process reward model: directory or URL")] = None
+    engine: Annotated[EngineKind, Parameter(help="what runs the directories")] = EngineKind.TRANSFORMERS
+    temperature: Annotated[float, Parameter(help="sampling temperature, 0 is greedy")] = 0.7
+    max_step_tokens: Annotated[int, Parameter(help="token limit of a step")] = 512
+
+    def settings(self, logs: Path) -> FleetSettings:
+        """The fleet that these options describe.
+
+        Raises:
+            InputError: a model is missing.
+        """
+        found = {"weak": self.weak, "strong": self.strong, "prm": self.prm}
+        if self.lab:
+            found = {name: place or str(LAB_MODELS / name) for name, place in found.items()}
+        for name, place in found.items():
+            if place is None:
+                raise InputError(
+                    "models", field=f"--{name}", value=None, remedy="name a directory or URL, or use --lab"
+                )
+        sampling = Sampling(temperature=self.temperature, max_step_tokens=self.max_step_tokens)
+        places = {name: str(place) for name, place in found.items()}
+        return FleetSettings(**places, kind=self.engine, sampling=sampling, logs=logs)
+
+
+@app.default
+def run(
+    *,
+    problems: Annotated[
+        str, Parameter(help="JSONL of id, problem, answer; with --lab also a number of fresh lab problems")
+    ],
+    policy: Annotated[str, Parameter(help="weak, strong, thr:0.5, pomdp:0.0025, pomdp-memoryless:0.0025")],
+    out: Annotated[Path, Parameter(help="directory of the run; a run that was stopped goes on")],
+    models: Models = Models(),
+    server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None,
+    tables: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None,
+    seed: Annotated[int, Parameter(help="of the sampling, and of the lab's problems")] = 0,
+    max_steps: Annotated[int, Parameter(help="T, the step limit")] = 30,
+    concurrency: Annotated[int, Parameter(help="problems in flight")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Solve problems step by step: M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so.
+
+    Finished episodes are parquet parts in OUT/episodes. The same command again resumes a run that was stopped.
+    """
+    chosen = _problems(problems, seed, lab=models.lab)
+    fleet = models.settings(out / "logs")
+    settings = EpisodeSettings(policy, seed, max_steps)
+    claimed = {
+        "policy": policy,
+        "seed": seed,
+        "max_steps": max_steps,
+        "models": {"weak": fleet.weak, "strong": fleet.strong, "prm": fleet.prm, "engine": fleet.kind.value},
+        "sampling": fleet.sampling.model_dump(),
+    }
+    work = Run(out, claimed, chosen)
+    asyncio.run(_route(work, fleet, settings, server, tables, total=len(chosen), concurrency=concurrency))
+    _report(out, as_json=as_json)
+
+
+async def _route(
+    work: Run,
+    fleet: FleetSettings,
+    settings: EpisodeSettings,
+    server: str | None,
+    tables: Path | None,
+    *,
+    total: int,
+    concurrency: int,
+) -> None:
+    remaining = len(work.remaining())
+    if not remaining:
+        return
+    async with open_planner(server, tables) as planner, open_fleet(fleet) as models:
+        with live_progress() as progress:
+            tally = EpisodeTally(progress, settings.policy, total=total, done=total - remaining)
+            await route(work, models, planner, settings, concurrency=concurrency, on_episode=tally.add)
+
+
+def _problems(source: str, seed: int, *, lab: bool) -> Sequence[Problem]:
+    if lab and source.isdigit():
+        return lab_problems(int(source), seed=seed)
+    return read_problems(Path(source))
+
+
+def _report(out: Path, *, as_json: bool) -> None:
+    episodes = read_episodes(out / "episodes")
+    summary = {
+        "out": str(out),
+        "episodes": episodes.height,
+        "accuracy": episodes["correct"].mean(),
+        "strong_tokens": episodes["strong_tokens"].mean(),
+        "weak_tokens": episodes["weak_tokens"].mean(),
+        "discarded_tokens": episodes["discarded_tokens"].mean(),
+    }
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(
+            f"Episodes in {out / 'episodes'}",
+            ("per problem", "value"),
+            [(k, v) for k, v in summary.items() if k != "out"],
+        )

@@ -1,0 +1,76 @@
+"""A run: many episodes at once, durable and resumable."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from inference.concurrency import for_each
+from inference.problems import Problem, fingerprint
+from inference.records import Episode, read_episodes, write_part
+from kde.artefact import replace_file
+from kde.errors import ArtefactError, InputError
+
+_PART_EPISODES = 32
+"""Episodes a parquet part: what a kill can lose at most."""
+
+Solve = Callable[[Problem], Awaitable[Episode]]
+
+
+class Run:
+    """A run's directory: `run.json` says what it is, `episodes/` holds what is finished.
+
+    Raises:
+        InputError: the directory holds a run with other settings or problems.
+        ArtefactError: its `run.json` cannot be read.
+    """
+
+    def __init__(self, directory: Path, settings: dict[str, Any], problems: Sequence[Problem]) -> None:
+        self.directory = directory
+        self.episodes = directory / "episodes"
+        self._problems = problems
+        self._claim({**settings, "problems": len(problems), "problems_sha256": fingerprint(problems)})
+
+    def remaining(self) -> list[Problem]:
+        """Problems without a finished episode, in order."""
+        finished = set(read_episodes(self.episodes)["problem_id"])
+        return [problem for problem in self._problems if problem.id not in finished]
+
+    async def finish(
+        self, solve: Solve, *, concurrency: int, on_episode: Callable[[Episode], None] = lambda _: None
+    ) -> None:
+        """Solve what remains, `concurrency` problems at once.
+
+        The first error ends the run: episodes under way are cancelled, finished ones are written, and the error is raised.
+        """
+        finished: list[Episode] = []
+
+        async def work(problem: Problem) -> None:
+            episode = await solve(problem)
+            finished.append(episode)
+            on_episode(episode)
+            if len(finished) >= _PART_EPISODES:
+                write_part(self.episodes, finished)
+                finished.clear()
+
+        try:
+            await for_each(self.remaining(), work, concurrency=concurrency)
+        finally:
+            if finished:
+                write_part(self.episodes, finished)
+
+    def _claim(self, settings: dict[str, Any]) -> None:
+        path = self.directory / "run.json"
+        wanted = json.loads(json.dumps(settings))
+        if not path.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            replace_file(path, (json.dumps(settings, indent=2) + "\n").encode())
+            return
+        try:
+            found = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise ArtefactError(path, f"is not JSON ({error})", remedy="remove the directory") from error
+        for key in sorted(wanted.keys() | found.keys()):
+            if wanted.get(key) != found.get(key):
+                remedy = f"this run has {wanted.get(key)!r}: choose another --out, or repeat the settings to resume"
+                raise InputError(path, field=key, value=found.get(key), remedy=remedy)

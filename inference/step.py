@@ -1,0 +1,61 @@
+"""A step of a solution, and the one rule for where steps end."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inference.grading import boxed_answer
+
+SEPARATOR = "\n\n"
+"""Ends a step."""
+
+
+class Author(StrEnum):
+    """Who wrote a step."""
+
+    WEAK = "weak"
+    STRONG = "strong"
+
+
+class Stop(StrEnum):
+    """Why a step ended."""
+
+    SEPARATOR = "separator"
+    """The blank line."""
+    END = "end"
+    """The model ended its answer."""
+    LENGTH = "length"
+    """The token limit of a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as an engine wrote it.
+
+    The token ids are the truth of a prefix wherever the next engine has the same vocabulary, so that going on never tokenises
+    differently; elsewhere the text is.
+
+    Attributes:
+        text: the step without its separator or end mark.
+        token_ids: everything that was decoded, separator and end mark included.
+        vocabulary: fingerprint of the tokenizer that the ids belong to (see `PROBE`).
+        stop: why it ended.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    vocabulary: str
+    stop: Stop
+
+    @property
+    def ends_answer(self) -> bool:
+        """Whether nothing comes after it: the model stopped, or the answer is boxed."""
+        return self.stop is Stop.END or boxed_answer(self.text) is not None
+
+
+PROBE = "Answer: 1,234.5 = \\frac{x}{7}\n\nSo \u2211 \u2260 \u6570 thus\tit'S 'done'\n \n\nEND"
+"""Two tokenizers that give the same ids for this text are taken to be the same."""
+
+
+def solution_text(steps: list[str]) -> str:
+    """A whole solution from the texts of its steps."""
+    return SEPARATOR.join(steps)

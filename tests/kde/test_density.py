@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kde.density import ReflectedKDE
+from kde.errors import InputError
+from kde.samples import Array
+from tests.twins import quadrature_cells
+
+
+def _samples(seed: int, count: int, tilt: float) -> Array:
+    rng = np.random.default_rng(seed)
+    first = rng.beta(2, 1, count)
+    return np.clip(np.column_stack((first, tilt * first + (1 - tilt) * rng.random(count))), 0, 1)
+
+
+kdes = st.builds(
+    lambda seed, count, tilt: ReflectedKDE.fit_scott(_samples(seed, count, tilt)),
+    st.integers(0, 1000),
+    st.integers(5, 60),
+    st.floats(0, 0.9),
+)
+
+
+@given(kdes, st.integers(1, 12), st.integers(1, 12))
+def test_cells_are_a_distribution_at_any_size(density: ReflectedKDE, n_m: int, n_r: int) -> None:
+    cells = density.cell_masses(n_m, n_r)
+    assert cells.shape == (n_m, n_r)
+    assert (cells >= 0).all()
+    assert cells.sum() == pytest.approx(1, abs=1e-12)
+
+
+@given(kdes)
+def test_cells_agree_with_two_dimensional_quadrature(density: ReflectedKDE) -> None:
+    twin = quadrature_cells(density, 6, 5, nodes=40)
+    assert density.cell_masses(6, 5) == pytest.approx(twin / twin.sum(), abs=1e-9)
+
+
+@given(kdes, st.integers(1, 5))
+def test_large_cells_are_sums_of_small_ones(density: ReflectedKDE, n: int) -> None:
+    fine = density.cell_masses(2 * n, 3 * n).reshape(n, 2, n, 3).sum(axis=(1, 3))
+    assert density.cell_masses(n, n) == pytest.approx(fine, abs=1e-12)
+
+
+@given(kdes)
+def test_the_density_is_zero_outside_the_square(density: ReflectedKDE) -> None:
+    assert (density.pdf(np.array([[-0.01, 0.5], [0.5, 1.01], [2.0, 2.0]])) == 0).all()
+
+
+def test_mirrored_samples_give_a_mirrored_density() -> None:
+    samples = _samples(1, 40, 0.6)
+    cells = ReflectedKDE.fit_scott(samples).cell_masses(8, 8)
+    mirrored = ReflectedKDE.fit_scott(1 - samples).cell_masses(8, 8)
+    assert mirrored == pytest.approx(cells[::-1, ::-1], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "samples", [np.array([[0.5, 0.5]] * 2), np.full((9, 2), 0.4), np.linspace(0, 1, 9)[:, None].repeat(2, axis=1)]
+)
+def test_too_few_or_degenerate_samples_say_what_to_do(samples: Array) -> None:
+    with pytest.raises(InputError, match="label more"):
+        ReflectedKDE.fit_scott(samples, name="class S1")

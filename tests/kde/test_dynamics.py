@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from kde.dynamics import Dynamics, estimate_dynamics, fit_tokens, step_accuracy
+from kde.errors import InputError
+from kde.traces import LabelledTrace
+
+
+def _trace(name: str, label: int, tokens: list[int] | None) -> LabelledTrace:
+    steps = ["x"] * (len(tokens) if tokens else 2)
+    return LabelledTrace(
+        id=name, generator="g", problem=name, steps=steps, final_answer_correct=label == -1, label=label, tokens=tokens
+    )
+
+
+WEAK = [_trace("a", -1, [10, 20, 30]), _trace("b", 1, [10, 40]), _trace("c", 0, [50, 10, 10, 10])]
+STRONG = [_trace("a", -1, [25, 45, 65]), _trace("b", -1, [25, 85])]
+
+
+def test_step_accuracy_counts_steps_up_to_the_first_error() -> None:
+    assert step_accuracy(WEAK) == (4 + 1) / (4 + 2 + 2)
+
+
+def test_the_token_model_finds_the_line_and_keeps_the_mean_length() -> None:
+    tokens = fit_tokens(WEAK, STRONG, bins=3)
+    assert (tokens.strong_intercept, tokens.strong_slope) == pytest.approx((5, 2))
+    mean = sum(c * w for c, w in zip(tokens.counts, tokens.weights, strict=True))
+    assert mean == pytest.approx(190 / 9)
+    assert sum(tokens.weights) == pytest.approx(1)
+
+
+def test_constant_lengths_have_no_slope() -> None:
+    tokens = fit_tokens([_trace("a", -1, [7, 7])], [_trace("a", -1, [9, 11])], bins=5)
+    assert (tokens.counts, tokens.weights) == ((7.0,), (1.0,))
+    assert (tokens.strong_intercept, tokens.strong_slope) == (10.0, 0.0)
+
+
+def test_token_counts_and_shared_problems_are_needed() -> None:
+    with pytest.raises(InputError, match="tokens"):
+        fit_tokens([_trace("a", -1, None)], STRONG, bins=2)
+    with pytest.raises(InputError, match="share problems"):
+        fit_tokens(WEAK, [_trace("z", -1, [1])], bins=2)
+
+
+def test_dynamics_come_back_from_their_file(tmp_path: Path) -> None:
+    dynamics = estimate_dynamics(WEAK, STRONG, max_steps=6)
+    dynamics.save(tmp_path / "d.json")
+    assert Dynamics.load(tmp_path / "d.json") == dynamics
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"p_weak": 0.625', '"p_weak": 1.5', "p_weak"),
+        ('"p_weak"', '"p_weka"', "p_weak|p_weka"),
+        ("{", "", "JSON"),
+        ('"weights"', '"wights"', "tokens.w"),
+    ],
+)
+def test_a_bad_file_names_its_field(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    path = tmp_path / "d.json"
+    estimate_dynamics(WEAK, STRONG).save(path)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=complaint):
+        Dynamics.load(path)

@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kde.errors import InputError
+from kde.hazard import estimate_hazard, load_hazard
+
+
+@given(st.lists(st.integers(1, 12), min_size=1))
+def test_the_hazard_gives_back_the_distribution_of_last_steps(ends: list[int]) -> None:
+    hazard = estimate_hazard(ends, max_steps=12)
+    survival = np.concatenate([[1.0], np.cumprod(1 - hazard)[:-1]])
+    shares = np.bincount(ends, minlength=13)[1:] / len(ends)
+    assert survival * hazard == pytest.approx(shares, abs=1e-12)
+    assert hazard[-1] == 1
+
+
+def test_steps_after_the_longest_answer_end_it() -> None:
+    assert estimate_hazard([1, 2, 2], max_steps=5).tolist() == [1 / 3, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("ends", [[], [0], [6]])
+def test_answers_end_within_the_limit(ends: list[int]) -> None:
+    with pytest.raises(InputError, match="last step"):
+        estimate_hazard(ends, max_steps=5)
+
+
+def test_the_authors_predictors_are_read(reference: Path) -> None:
+    hazard = load_hazard(f"{reference / 'dynamics' / 'math_train_terminal_predictors.json'}:slm")
+    assert len(hazard) == 30
+    assert (hazard[0], hazard[-1]) == (0.0, 1.0)
+    assert hazard[1] == pytest.approx(0.0278872870)
+
+
+@pytest.mark.parametrize(
+    ("key", "complaint"),
+    [
+        ("negative", r"hazard\[1\]"),
+        ("endless", r"hazard\[2\]"),
+        ("nan", r"hazard\[1\]"),
+        ("gap", "every step"),
+        ("absent", "it holds"),
+        ("empty", "one probability"),
+    ],
+)
+def test_bad_hazards_are_named(tmp_path: Path, key: str, complaint: str) -> None:
+    hazards = {
+        "negative": [-0.1, 1.0],
+        "endless": [0.1, 0.9],
+        "nan": [float("nan"), 1.0],
+        "gap": {"max_steps": 4, "probs_dict": {"1": 0.1, "3": 0.2}},
+        "empty": [],
+    }
+    (tmp_path / "h.json").write_text(json.dumps(hazards))
+    with pytest.raises(InputError, match=complaint):
+        load_hazard(f"{tmp_path / 'h.json'}:{key}")
+
+
+@pytest.mark.parametrize("reference_text", ["no-colon", "absent.json:slm", ""])
+def test_a_bad_reference_says_how_to_write_it(reference_text: str) -> None:
+    with pytest.raises(InputError, match="FILE.json:KEY"):
+        load_hazard(reference_text)

@@ -1,0 +1,120 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kde.dynamics import TokenModel
+from kde.errors import InputError
+from kde.hazard import load_hazard
+from planner.decision import Action, Carry, Proposal
+from planner.exact import solve_exact
+from planner.policies.pomdp import TablePolicy, bayes_prior
+from planner.pomdp import RoutingPOMDP
+from planner.table import tabulate
+from tests.conftest import synthetic_cells
+from tests.twins import enumerated_value, looped_value, simulated_return
+
+GOLDEN = {0.0005: 0.847819, 0.0015: 0.757710, 0.0025: 0.678131, 0.0045: 0.540720, 0.0075: 0.406048}
+
+
+@pytest.fixture(scope="module")
+def math_train(reference: Path) -> RoutingPOMDP:
+    golden = np.load(reference / "observations" / "math-train_bins_0.05.npz")
+    return RoutingPOMDP(
+        cells=np.stack([golden[f"S{k}_probs"].reshape(20, 20) for k in range(3)]),
+        p_weak=0.866,
+        p_strong=0.9704,
+        hazard=load_hazard(f"{reference / 'dynamics' / 'math_train_terminal_predictors.json'}:slm"),
+        tokens=TokenModel(counts=(60,), weights=(1,)),
+    )
+
+
+def test_golden_values(math_train: RoutingPOMDP) -> None:
+    for solution in solve_exact(math_train, list(GOLDEN)):
+        assert solution.value == pytest.approx(GOLDEN[solution.lam], abs=1e-4)
+        assert solution.lower <= GOLDEN[solution.lam] + 1e-6
+        assert solution.upper >= GOLDEN[solution.lam] - 1e-6
+        assert solution.gap <= 1e-4
+
+
+def test_golden_break_even_tokens(math_train: RoutingPOMDP) -> None:
+    (solution,) = solve_exact(math_train, [0.0025], gap=2e-6)
+    counts = solution.break_even_tokens(np.array([[0.5, 0.2, 0.3], [0.1, 0.3, 0.6]]), math_train.p_strong)
+    assert counts[0, 0, 0] == pytest.approx(79.753, abs=2e-3)
+    assert counts[9, 0, 1] == pytest.approx(190.288, abs=2e-3)
+    assert counts[:, 1, 0] == pytest.approx(110.528, abs=1e-9)
+    assert counts[29, 0, 0] == pytest.approx(110.528, abs=1e-9)
+
+
+small_pomdps = st.builds(
+    lambda p_weak, p_strong, hazard, counts, sharpness: RoutingPOMDP(
+        cells=synthetic_cells(2, 2) ** sharpness / (synthetic_cells(2, 2) ** sharpness).sum(axis=(1, 2), keepdims=True),
+        p_weak=p_weak,
+        p_strong=p_strong,
+        hazard=np.array([*hazard, 1.0]),
+        tokens=TokenModel(counts=counts, weights=(0.3, 0.7)),
+    ),
+    st.floats(0.05, 0.95),
+    st.floats(0.05, 0.99),
+    st.lists(st.floats(0, 1), min_size=0, max_size=2),
+    st.tuples(st.floats(1, 50), st.floats(50, 300)),
+    st.floats(0.5, 2),
+)
+
+
+@settings(max_examples=25)
+@given(small_pomdps, st.sampled_from([0.0003, 0.002, 0.01]))
+def test_the_bounds_hold_the_value_of_the_whole_decision_tree(pomdp: RoutingPOMDP, lam: float) -> None:
+    (solution,) = solve_exact(pomdp, [lam])
+    value = enumerated_value(pomdp, lam)
+    assert solution.lower - 1e-12 <= value <= solution.upper + 1e-12
+    assert solution.gap <= 1e-4
+
+
+@given(small_pomdps, st.sampled_from([0.0003, 0.002, 0.01]))
+def test_values_after_acting_are_convex_and_monotone(pomdp: RoutingPOMDP, lam: float) -> None:
+    (solution,) = solve_exact(pomdp, [lam])
+    slopes = np.diff(solution.after_acting, axis=1)
+    assert (slopes >= -1e-12).all()
+    assert (np.diff(slopes, axis=1) >= -1e-12).all()
+
+
+def test_the_upper_bound_is_the_looped_twins_value(pomdp: RoutingPOMDP) -> None:
+    (solution,) = solve_exact(pomdp, [0.002])
+    assert solution.upper == pytest.approx(looped_value(pomdp, 0.002, len(solution.grid)), abs=1e-12)
+
+
+def test_a_cheaper_token_never_hurts(pomdp: RoutingPOMDP) -> None:
+    values = [solution.value for solution in solve_exact(pomdp, [0.0001, 0.001, 0.003, 0.01, 0.1])]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] >= pomdp.p_weak**6 - 1e-4
+
+
+def test_a_smaller_gap_tightens_both_bounds(pomdp: RoutingPOMDP) -> None:
+    (loose,) = solve_exact(pomdp, [0.002], gap=1e-2)
+    (tight,) = solve_exact(pomdp, [0.002], gap=1e-6)
+    assert loose.lower <= tight.lower <= tight.upper <= loose.upper
+    with pytest.raises(InputError, match="gap"):
+        solve_exact(pomdp, [0.002], gap=1e-15)
+
+
+@pytest.mark.parametrize("lam", [0.0, -1.0, float("nan"), float("inf")])
+def test_lambdas_are_positive_numbers(pomdp: RoutingPOMDP, lam: float) -> None:
+    with pytest.raises(InputError, match="lambda"):
+        solve_exact(pomdp, [lam])
+
+
+def test_the_table_policy_earns_its_value_in_simulation(pomdp: RoutingPOMDP) -> None:
+    blind_to_m = replace(pomdp, cells=pomdp.cells.sum(axis=1, keepdims=True))  # at a real first step m is always 1
+    (solution,) = solve_exact(blind_to_m, [0.002])
+    policy = TablePolicy("pomdp:0.002", tabulate(blind_to_m, [solution]), 0.002, bayes_prior)
+
+    def decide(step: int, r: float, tokens: int, final: bool, carry: Carry | None) -> tuple[Carry, bool]:
+        decision = policy.decide(Proposal(step, 1.0, r, tokens, final), carry)
+        return decision.carry, decision.action is Action.REGENERATE
+
+    returns = simulated_return(blind_to_m, 0.002, decide, 6000, np.random.default_rng(5))
+    assert abs(returns.mean() - solution.value) < 3 * returns.std(ddof=1) / np.sqrt(len(returns))

@@ -1,0 +1,101 @@
+"""Slow, obvious twins of the fast code."""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+
+from kde.density import ReflectedKDE
+from kde.samples import Array
+from planner.decision import Carry
+from planner.pomdp import RoutingPOMDP
+
+Decide = Callable[[int, float, int, bool, Carry | None], tuple[Carry, bool]]
+"""From step, r, tokens, final and carry to the next carry and whether to regenerate."""
+
+
+def enumerated_value(pomdp: RoutingPOMDP, lam: float, q: float = 1.0, step: int = 1) -> float:
+    """W_{step-1}(q) by walking the whole decision tree: no grid, no interpolation."""
+    _, n_m, n_r = pomdp.cells.shape
+    hazard = float(pomdp.hazard[step - 1])
+    total = 0.0
+    for i, j in product(range(n_m), range(n_r)):
+        joint = np.array([q * pomdp.p_weak, 1 - q, q * (1 - pomdp.p_weak)]) * pomdp.cells[:, i, j]
+        evidence = joint.sum()
+        if evidence == 0:
+            continue
+        stay = joint[0] / evidence
+        repaired = pomdp.p_strong * (joint[0] + joint[2]) / evidence
+        after = {True: (stay, repaired), False: (0.0, 0.0)}
+        if hazard < 1:
+            after[False] = (
+                enumerated_value(pomdp, lam, stay, step + 1),
+                enumerated_value(pomdp, lam, repaired, step + 1),
+            )
+        for final, chance in ((True, hazard), (False, 1 - hazard)):
+            for weight, count in zip(pomdp.tokens.weights, pomdp.tokens.counts, strict=True):
+                price = lam * pomdp.tokens.expected_strong(count)
+                keep, repair = after[final]
+                total += evidence * chance * weight * max(keep, repair - price)
+    return total
+
+
+def looped_value(pomdp: RoutingPOMDP, lam: float, size: int) -> float:
+    """V_0 by backward induction on a grid of q, one number at a time."""
+    grid = np.linspace(0, 1, size)
+    cells = pomdp.cells.reshape(3, -1).T.tolist()
+    after = np.zeros(size)
+    for step in range(pomdp.max_steps, 0, -1):
+        hazard = float(pomdp.hazard[step - 1])
+        values = []
+        for q in grid.tolist():
+            value = 0.0
+            for c0, c1, c2 in cells:
+                w0, w1, w2 = q * pomdp.p_weak * c0, (1 - q) * c1, q * (1 - pomdp.p_weak) * c2
+                evidence = w0 + w1 + w2
+                if evidence == 0:
+                    continue
+                stay, repaired = w0 / evidence, pomdp.p_strong * (w0 + w2) / evidence
+                keep, repair = (float(np.interp(x, grid, after)) for x in (stay, repaired))
+                for weight, count in zip(pomdp.tokens.weights, pomdp.tokens.counts, strict=True):
+                    price = lam * pomdp.tokens.expected_strong(count)
+                    final, going_on = max(stay, repaired - price), max(keep, repair - price)
+                    value += evidence * weight * (hazard * final + (1 - hazard) * going_on)
+            values.append(value)
+        after = np.array(values)
+    return float(after[-1])
+
+
+def simulated_return(pomdp: RoutingPOMDP, lam: float, decide: Decide, episodes: int, rng: np.random.Generator) -> Array:
+    """Returns of episodes drawn from the POMDP itself, whose cells do not depend on m, acting by `decide`; shape [episodes]."""
+    _, _, n_r = pomdp.cells.shape
+    returns = np.zeros(episodes)
+    for episode in range(episodes):
+        right, carry = True, None
+        for step in range(1, pomdp.max_steps + 1):
+            newest_right = rng.random() < pomdp.p_weak
+            hidden = (0 if newest_right else 2) if right else 1
+            r = (rng.choice(n_r, p=pomdp.cells[hidden].ravel()) + 0.5) / n_r
+            bin_ = rng.choice(len(pomdp.tokens.counts), p=pomdp.tokens.weights)
+            final = bool(rng.random() < pomdp.hazard[step - 1])
+            carry, regenerate = decide(step, r, int(pomdp.tokens.counts[bin_]), final, carry)
+            if regenerate:
+                returns[episode] -= lam * pomdp.tokens.expected_strong(pomdp.tokens.counts[bin_])
+                right = right and rng.random() < pomdp.p_strong
+            else:
+                right = right and newest_right
+            if final:
+                returns[episode] += right
+                break
+    return returns
+
+
+def quadrature_cells(density: ReflectedKDE, n_m: int, n_r: int, nodes: int = 12) -> Array:
+    """Cell masses by two-dimensional Gauss-Legendre quadrature of the density."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    x, w = (x + 1) / 2, w / 2
+    m = ((np.arange(n_m)[:, None] + x) / n_m).ravel()
+    r = ((np.arange(n_r)[:, None] + x) / n_r).ravel()
+    points = np.stack(np.meshgrid(m, r, indexing="ij"), axis=-1).reshape(-1, 2)
+    values = density.pdf(points).reshape(n_m, nodes, n_r, nodes)
+    return np.asarray(np.einsum("ambn,m,n->ab", values, w, w) / (n_m * n_r), dtype=np.float64)
