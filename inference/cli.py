@@ -18,6 +18,7 @@ app.command("planner.cli.tables:app", name="tables", help="Build and show policy
 app.command("planner.cli.serve:app", name="serve", help="Serve decisions over gRPC.")
 app.command("planner.cli.decide:app", name="decide", help="Ask a planner, or a local table, for one decision.")
 app.command("inference.route_cli:app", name="route", help="Generate routed solutions of problems.")
+app.command("inference.score_cli:app", name="score", help="Score labelled traces with a process reward model.")
 app.command("inference.lab.cli:app", name="lab", help="The routing laboratory: a synthetic task with real models.")
 app.command("inference.demo.cli:app", name="demo", help="The main job from nothing: fit, solve, serve, route, report.")
 

@@ -64,7 +64,7 @@ async def open_fleet(settings: FleetSettings) -> AsyncIterator[Fleet]:
         fleet = Fleet(
             weak=_engine(places["weak"], settings.sampling),
             strong=_engine(places["strong"], settings.sampling),
-            scorer=_scorer(places["prm"]),
+            scorer=open_scorer(places["prm"]),
         )
         for model in (fleet.weak, fleet.strong, fleet.scorer):
             stack.push_async_callback(model.close)
@@ -99,7 +99,12 @@ def _engine(place: str, sampling: Sampling) -> Engine:
     return TransformersEngine(directory, sampling)
 
 
-def _scorer(place: str) -> Scorer:
+def open_scorer(place: str) -> Scorer:
+    """The PRM in a directory, or behind the URL of a vLLM pooling server.
+
+    Raises:
+        InputError: the directory does not hold a model, or what should run it is not installed.
+    """
     if is_url(place):
         from inference.scorers.vllm import VllmScorer  # noqa: PLC0415
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from pydantic import ValidationError
 
 from inference.engines.base import Sampling
 from inference.episode import EpisodeSettings
@@ -52,7 +54,10 @@ class Models:
                 raise InputError(
                     "models", field=f"--{name}", value=None, remedy="name a directory or URL, or use --lab"
                 )
-        sampling = Sampling(temperature=self.temperature, max_step_tokens=self.max_step_tokens)
+        try:
+            sampling = Sampling(temperature=self.temperature, max_step_tokens=self.max_step_tokens)
+        except ValidationError as error:
+            raise InputError.of_validation("models", error) from error
         places = {name: str(place) for name, place in found.items()}
         return FleetSettings(**places, kind=self.engine, sampling=sampling, logs=logs)
 
@@ -69,8 +74,8 @@ def run(
     server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None,
     tables: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None,
     seed: Annotated[int, Parameter(help="of the sampling, and of the lab's problems")] = 0,
-    max_steps: Annotated[int, Parameter(help="T, the step limit")] = 30,
-    concurrency: Annotated[int, Parameter(help="problems in flight")] = 64,
+    max_steps: Annotated[int, Parameter(validator=Number(gte=1), help="T, the step limit")] = 30,
+    concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="problems in flight")] = 64,
     as_json: AsJson = False,
 ) -> None:
     """Solve problems step by step: M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so.
@@ -112,7 +117,7 @@ async def _route(
 
 
 def _problems(source: str, seed: int, *, lab: bool) -> Sequence[Problem]:
-    if lab and source.isdigit():
+    if lab and source.isdigit() and int(source) > 0:
         return lab_problems(int(source), seed=seed)
     return read_problems(Path(source))
 

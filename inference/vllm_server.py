@@ -1,4 +1,4 @@
-"""Local vLLM servers on the CPU or a GPU: start, wait until they answer, stop.
+"""Local vLLM servers on the CPU: start, wait until they answer, stop.
 
 Servers die with their parent's `LocalServers`; each has its own process group and log file.
 """

@@ -1,0 +1,26 @@
+"""`make bench`: every benchmark compares two things in one run; results go to benchmarks/results.json."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks import decisions, solving
+from benchmarks.measure import Result
+from kde.terminal import print_table
+
+
+def main() -> None:
+    results: dict[str, Result] = solving.run() | decisions.run()
+    if find_spec("torch") is not None:
+        from benchmarks import decoding  # noqa: PLC0415  needs torch
+
+        results |= decoding.run()
+    path = Path(__file__).parent / "results.json"
+    path.write_text(json.dumps({name: result.document() for name, result in results.items()}, indent=2) + "\n")
+    rows = [(name, f"{r.value:.3g}", r.unit, r.goal, "yes" if r.holds else "NO") for name, r in results.items()]
+    print_table(
+        f"Benchmarks, written to {path.parent.name}/{path.name}", ("name", "value", "unit", "goal", "holds"), rows
+    )
+
+
+main()

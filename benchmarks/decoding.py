@@ -1,0 +1,67 @@
+"""The embedded engine: proposals decoded together against one at a time; and the planner's share of an episode."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import Result, seconds_side_by_side
+from benchmarks.solving import reference_pomdp
+from inference.concurrency import for_each
+from inference.demo.planner_process import planner_process
+from inference.engines.base import Sampling
+from inference.episode import EpisodeSettings, routed_episode
+from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
+from inference.lab.shipped import LAB_MODELS, lab_problems
+from inference.problems import Problem
+from inference.records import Episode
+from planner.client import PlannerClient
+from planner.exact import solve_exact
+from planner.table import tabulate
+
+_PROBLEMS = lab_problems(48, seed=31)
+
+
+def run() -> dict[str, Result]:
+    weak, strong, prm = (str(LAB_MODELS / name) for name in ("weak", "strong", "prm"))
+    settings = FleetSettings(weak, strong, prm, EngineKind.TRANSFORMERS, Sampling(max_step_tokens=64), Path("unused"))
+    alone, together = seconds_side_by_side(lambda: _propose(settings, 1), lambda: _propose(settings, 48), rounds=3)
+    return {
+        "proposals, 48 at once against one at a time": Result(alone / together, "x", 4),
+        "planner's share of a routed episode's time": Result(
+            asyncio.run(_planner_share(settings)), "of 1", 0.05, at_least=False
+        ),
+    }
+
+
+def _propose(settings: FleetSettings, concurrency: int) -> None:
+    asyncio.run(_propose_all(settings, concurrency))
+
+
+async def _propose_all(settings: FleetSettings, concurrency: int) -> None:
+    async with open_fleet(settings) as fleet:
+
+        async def work(problem: Problem) -> None:
+            await fleet.strong.propose(problem.problem, (), seed=0)
+
+        await for_each(_PROBLEMS * 4, work, concurrency=concurrency)
+
+
+async def _planner_share(settings: FleetSettings) -> float:
+    episodes: list[Episode] = []
+    pomdp = reference_pomdp(30)
+    with tempfile.TemporaryDirectory() as directory:
+        tabulate(pomdp, solve_exact(pomdp, [0.0025])).save(Path(directory))
+        async with (
+            open_fleet(settings) as fleet,
+            planner_process(Path(directory)) as address,
+            PlannerClient(address) as planner,
+        ):
+            await _route(fleet, planner, episodes)
+    return sum(episode.planner_seconds for episode in episodes) / sum(episode.seconds for episode in episodes)
+
+
+async def _route(fleet: Fleet, planner: PlannerClient, episodes: list[Episode]) -> None:
+    async def work(problem: Problem) -> None:
+        episodes.append(await routed_episode(problem, fleet, planner, EpisodeSettings("pomdp:0.0025", 0, 30)))
+
+    await for_each(_PROBLEMS, work, concurrency=32)

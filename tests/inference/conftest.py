@@ -1,0 +1,20 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from inference.engines.base import Sampling
+from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
+from inference.lab.shipped import LAB_MODELS
+
+
+def lab_fleet(kind: EngineKind, temperature: float, logs: Path) -> FleetSettings:
+    weak, strong, prm = (str(LAB_MODELS / name) for name in ("weak", "strong", "prm"))
+    sampling = Sampling(temperature=temperature, max_step_tokens=64)
+    return FleetSettings(weak, strong, prm, kind, sampling, logs)
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
+    async with open_fleet(lab_fleet(EngineKind.TRANSFORMERS, 0.7, tmp_path)) as fleet:
+        yield fleet

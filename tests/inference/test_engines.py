@@ -1,0 +1,95 @@
+"""The embedded engine and scorer, with the lab's models."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from inference.engines.base import EngineError, Sampling
+from inference.engines.transformers import TransformersEngine
+from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
+from inference.lab.language import generate_problems
+from inference.lab.shipped import LAB_MODELS, lab_problems
+from inference.scorers.transformers import TransformersScorer
+from inference.step import Step, Stop
+from kde.errors import InputError
+from tests.inference.conftest import lab_fleet
+
+pytestmark = pytest.mark.models
+PROBLEMS = lab_problems(24, seed=11)
+
+
+async def test_a_step_does_not_depend_on_who_shares_its_batch(fleet: Fleet) -> None:
+    together = await asyncio.gather(*(fleet.weak.propose(p.problem, (), seed=i) for i, p in enumerate(PROBLEMS)))
+    alone = [await fleet.weak.propose(p.problem, (), seed=i) for i, p in enumerate(PROBLEMS)]
+    assert together == alone
+
+
+async def test_seeds_change_samples_and_repeat_them(fleet: Fleet) -> None:
+    first = await fleet.strong.propose(PROBLEMS[0].problem, (), seed=0)
+    drafts = await asyncio.gather(
+        *(fleet.weak.propose(PROBLEMS[0].problem, (first, first, first), seed=seed) for seed in range(40))
+    )
+    again = await asyncio.gather(
+        *(fleet.weak.propose(PROBLEMS[0].problem, (first, first, first), seed=seed) for seed in range(40))
+    )
+    assert drafts == again
+    assert len({draft.text for draft in drafts}) > 1
+
+
+async def test_the_strong_model_writes_the_canonical_solution_step_by_step(fleet: Fleet) -> None:
+    right = 0
+    for problem in PROBLEMS[:6]:
+        steps: list[Step] = []
+        while not steps or not steps[-1].ends_answer:
+            steps.append(await fleet.strong.propose(problem.problem, steps, seed=1))
+        assert [step.stop for step in steps] == [Stop.SEPARATOR] * (len(steps) - 1) + [Stop.END]
+        right += steps[-1].text == f"Answer: \\boxed{{{problem.answer}}}"
+    assert right >= 5
+
+
+async def test_text_is_the_truth_where_vocabularies_differ(fleet: Fleet) -> None:
+    step = await fleet.strong.propose(PROBLEMS[0].problem, (), seed=0)
+    foreign = Step(step.text, (1, 2, 3), "another tokenizer", step.stop)
+    expected = await fleet.strong.propose(PROBLEMS[0].problem, (step,), seed=0)
+    assert await fleet.strong.propose(PROBLEMS[0].problem, (foreign,), seed=0) == expected
+
+
+async def test_a_step_is_cut_at_the_token_limit_and_a_full_context_is_an_error() -> None:
+    engine = TransformersEngine(LAB_MODELS / "strong", Sampling(temperature=0, max_step_tokens=3))
+    step = await engine.propose(PROBLEMS[0].problem, (), seed=0)
+    assert (len(step.token_ids), step.stop) == (3, Stop.LENGTH)
+    long = Step("x", step.token_ids * 2000, step.vocabulary, Stop.SEPARATOR)
+    with pytest.raises(EngineError, match="context"):
+        await engine.propose(PROBLEMS[0].problem, (long,), seed=0)
+    await engine.close()
+
+
+async def test_scores_do_not_depend_on_the_batch_and_know_right_from_wrong(fleet: Fleet) -> None:
+    solved = generate_problems(40, seed=12)
+    right = await asyncio.gather(*(fleet.scorer.score(p.problem, p.steps[:-1]) for p in solved))
+    alone = [await fleet.scorer.score(p.problem, p.steps[:-1]) for p in solved[:5]]
+    for batched, single in zip(right, alone, strict=False):
+        assert batched == pytest.approx(single, abs=1e-5)
+    spoilt = [[*p.steps[:-2], p.steps[-2][:-1] + str((int(p.steps[-2][-1]) + 3) % 10)] for p in solved]
+    wrong = await asyncio.gather(
+        *(fleet.scorer.score(p.problem, steps) for p, steps in zip(solved, spoilt, strict=True))
+    )
+    assert all(len(scores) == len(p.steps) - 1 for p, scores in zip(solved, right, strict=True))
+    assert all(0 <= score <= 1 for scores in (*right, *wrong) for score in scores)
+    assert sum(r[-1] > w[-1] for r, w in zip(right, wrong, strict=True)) >= 36
+
+
+async def test_a_solution_beyond_the_prms_context_is_an_error() -> None:
+    scorer = TransformersScorer(LAB_MODELS / "prm")
+    with pytest.raises(EngineError, match="context"):
+        await scorer.score(PROBLEMS[0].problem, ["A:+3,6+3=9"] * 5000)
+    await scorer.close()
+
+
+async def test_a_directory_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
+    good = lab_fleet(EngineKind.TRANSFORMERS, 0.7, tmp_path)
+    bad = FleetSettings(str(tmp_path), good.strong, good.prm, good.kind, good.sampling, good.logs)
+    with pytest.raises(InputError, match="config.json"):
+        async with open_fleet(bad):
+            pass

@@ -1,0 +1,133 @@
+"""`trim route` as a user runs it, with real models, a real planner and real kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from inference.lab.shipped import lab_problems
+from inference.records import read_episodes
+from tests.planner.test_service import start
+
+pytestmark = pytest.mark.models
+TRIM = [sys.executable, "-m", "inference"]
+
+
+def route(out: Path, *options: str, policy: str = "thr:0.5", problems: str = "12") -> list[str]:
+    return [*TRIM, "route", "--lab", "--problems", problems, "--policy", policy, "--out", str(out), "--json", *options]
+
+
+def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+
+
+def wait_for_parts(process: "subprocess.Popen[str]", out: Path, least: int) -> None:
+    while read_episodes(out / "episodes").height < least:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def test_a_routed_run_is_recorded_and_graded(tmp_path: Path) -> None:
+    done = run(route(tmp_path / "R"))
+    summary = json.loads(done.stdout)
+    assert summary["episodes"] == 12
+    frame = pl.read_parquet(tmp_path / "R" / "episodes")
+    answers = {problem.id: problem.answer for problem in lab_problems(12, seed=0)}
+    for row in frame.iter_rows(named=True):
+        assert row["correct"] == row["solution"].endswith(f"\\boxed{{{answers[row['problem_id']]}}}")
+        strong = sum(step["tokens"] for step in row["steps"] if step["author"] == "strong")
+        assert row["strong_tokens"] == strong
+        discarded = sum(step["discarded_tokens"] for step in row["steps"])
+        weak = sum(step["tokens"] for step in row["steps"] if step["author"] == "weak")
+        assert row["weak_tokens"] == weak + discarded
+        for number, step in enumerate(row["steps"], start=1):
+            assert len(step["scores"]) == number
+            assert (step["action"] == "regenerate") == (step["scores"][-1] < 0.5) == (step["author"] == "strong")
+
+
+def test_the_same_seed_gives_the_same_episodes_whatever_the_concurrency(tmp_path: Path) -> None:
+    for name, concurrency in (("a", "1"), ("b", "12")):
+        assert run(route(tmp_path / name, "--concurrency", concurrency)).returncode == 0
+    first, second = (
+        read_episodes(tmp_path / name / "episodes").sort("problem_id")["solution"].to_list() for name in "ab"
+    )
+    assert first == second
+
+
+def test_a_run_killed_half_way_resumes_to_every_problem_once(tmp_path: Path) -> None:
+    command = route(tmp_path, "--concurrency", "16", problems="160")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_parts(process, tmp_path, 32)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = read_episodes(tmp_path / "episodes")["problem_id"].to_list()
+    assert 32 <= len(before) < 160
+    assert json.loads(run(command).stdout)["episodes"] == 160
+    after = read_episodes(tmp_path / "episodes")["problem_id"].to_list()
+    assert after[: len(before)] == before
+    assert sorted(after) == sorted(problem.id for problem in lab_problems(160, seed=0))
+
+
+def test_without_a_planner_the_run_stops_with_one_line_and_resumes(tmp_path: Path, table_directory: Path) -> None:
+    planner, ready = start(table_directory)
+    address = ready["listening"]
+    command = route(tmp_path, "--concurrency", "16", "--server", address, policy="pomdp:0.002", problems="160")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_parts(process, tmp_path, 32)
+    os.kill(planner.pid, signal.SIGKILL)
+    planner.communicate()
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (2, "")
+    told = [line for line in errors.splitlines() if line.startswith("trim: ")]
+    assert told == [errors.splitlines()[-1]]
+    assert f"planner {address}: no answer" in told[0]
+    kept = read_episodes(tmp_path / "episodes").height
+    assert 32 <= kept < 160
+    planner, _ = start(table_directory, listen=address)
+    try:
+        assert json.loads(run(command).stdout)["episodes"] == 160
+    finally:
+        os.kill(planner.pid, signal.SIGTERM)
+        planner.communicate(timeout=20)
+    frame = read_episodes(tmp_path / "episodes")
+    assert frame["problem_id"].n_unique() == 160
+    hashes = frame["steps"].explode().struct.field("table_hash").unique().to_list()
+    assert hashes == [ready["table_hash"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--problems", "3", "--policy", "thr:0.5"], "3"),
+        (["--lab", "--problems", "2", "--policy", "nobody"], "nobody"),
+        (["--lab", "--problems", "2", "--policy", "pomdp:0.1"], "--tables"),
+        (["--lab", "--problems", "2", "--policy", "thr:0.5", "--weak", "/nowhere"], "/nowhere"),
+        (["--problems", "p.jsonl", "--policy", "thr:0.5"], "p.jsonl"),
+        (["--lab", "--problems", "2", "--policy", "thr:0.5", "--temperature", "-1"], "temperature"),
+        (
+            ["--lab", "--problems", "2", "--policy", "thr:0.5", "--server", "a:1", "--tables", "T"],
+            "one of --server and --tables",
+        ),
+        (["--lab", "--problems", "2", "--policy", "thr:0.5", "--concurrency", "0"], "concurrency"),
+        (["--lab", "--problems", "0", "--policy", "thr:0.5"], "problems"),
+    ],
+)
+def test_errors_are_one_line_and_status_two(arguments: list[str], complaint: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*TRIM, "route", *arguments, "--out", "R"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "trim: " in line]) == 1
+    assert "Traceback" not in done.stderr
