@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.concurrency import for_each
+from inference.lock import exclusive
 from inference.problems import Problem, fingerprint
 from inference.records import Episode, read_episodes, write_part
 from kde.artefact import replace_file
@@ -42,6 +43,9 @@ class Run:
         """Solve what remains, `concurrency` problems at once.
 
         The first error ends the run: episodes under way are cancelled, finished ones are written, and the error is raised.
+
+        Raises:
+            InputError: another process is at work on this run.
         """
         finished: list[Episode] = []
 
@@ -53,11 +57,12 @@ class Run:
                 write_part(self.episodes, finished)
                 finished.clear()
 
-        try:
-            await for_each(self.remaining(), work, concurrency=concurrency)
-        finally:
-            if finished:
-                write_part(self.episodes, finished)
+        with exclusive(self.directory / ".lock"):
+            try:
+                await for_each(self.remaining(), work, concurrency=concurrency)
+            finally:
+                if finished:
+                    write_part(self.episodes, finished)
 
     def _claim(self, settings: dict[str, Any]) -> None:
         path = self.directory / "run.json"

@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +53,21 @@ def test_another_run_in_the_same_place_is_refused(
     Run(tmp_path, {"policy": "thr:0.5"}, PROBLEMS)
     with pytest.raises(InputError, match=field):
         Run(tmp_path, settings, problems)
+
+
+async def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, {}, PROBLEMS)
+    take = "from pathlib import Path; from inference.lock import exclusive"
+    hold = f"{take}\nwith exclusive(Path({str(tmp_path / '.lock')!r})): print(flush=True); input()"
+    command = [sys.executable, "-c", hold]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:  # noqa: ASYNC220
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(InputError, match="another process"):
+            await run.finish(_solve, concurrency=5)
+        other.communicate("\n")
+    await run.finish(_solve, concurrency=5)
+    assert read_episodes(run.episodes).height == 100
 
 
 def test_a_broken_run_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from inference.engines.base import EngineError
+from inference.scoring import score_traces
+from kde.errors import InputError
+from kde.traces import LabelledTrace, ScoredTrace, read_traces
+
+TRACES = [
+    LabelledTrace(id=f"t{i}", generator="g", problem=f"{i}", steps=["a", "b"], final_answer_correct=True, label=-1)
+    for i in range(20)
+]
+
+
+class Counting:
+    """A scorer that counts what it is asked, and fails from some call on."""
+
+    def __init__(self, calls: int) -> None:
+        self.left, self.asked = calls, 0
+
+    async def score(self, _problem: str, steps: Sequence[str]) -> tuple[float, ...]:
+        if not self.left:
+            raise EngineError("gone")
+        self.left -= 1
+        self.asked += 1
+        return (0.5,) * len(steps)
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_nothing_is_scored_twice_after_a_stop(tmp_path: Path) -> None:
+    out = tmp_path / "scores.jsonl"
+    with pytest.raises(EngineError):
+        await score_traces(Counting(7), TRACES, out, prm="p", concurrency=2)
+    with out.open("a") as stream:
+        stream.write('{"id": "t7", "prm": "p", "sco')  # what a kill leaves
+    second = Counting(100)
+    await score_traces(second, TRACES, out, prm="p", concurrency=2)
+    assert second.asked == 13
+    assert sorted(scored.id for scored in read_traces(out, ScoredTrace)) == sorted(trace.id for trace in TRACES)
+    third = Counting(0)
+    await score_traces(third, TRACES, out, prm="p")
+    assert third.asked == 0
+
+
+async def test_one_file_holds_one_prm(tmp_path: Path) -> None:
+    await score_traces(Counting(3), TRACES[:3], tmp_path / "s.jsonl", prm="p")
+    with pytest.raises(InputError, match="prm is 'p'"):
+        await score_traces(Counting(9), TRACES, tmp_path / "s.jsonl", prm="q")
+
+
+async def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"id": "t1", "label": 2}\n')
+    with pytest.raises(InputError, match="line 1"):
+        await score_traces(Counting(9), TRACES, tmp_path / "s.jsonl", prm="p")

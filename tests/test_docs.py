@@ -1,0 +1,78 @@
+"""Every command and program in the README and in docs/ runs as written."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def run(script: str, folder: Path, seconds: float) -> str:
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PATH": PATH},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tour")
+    (tour,) = blocks(README, "sh")
+    output = run(tour, folder, 280)
+    assert "planner ready on 127.0.0.1:50051" in output
+    return folder
+
+
+@pytest.mark.models
+def test_the_tour_walks_the_whole_pipeline(walked: Path) -> None:
+    for name in ("weak", "strong", "pomdp"):
+        assert list((walked / "runs" / name / "episodes").glob("*.parquet"))
+
+
+@pytest.mark.models
+def test_the_programs_in_the_docs_run(walked: Path) -> None:
+    (program,) = blocks((ROOT / "docs" / "wire.md").read_text(), "python")
+    (walked / "program.py").write_text(program)
+    assert "Action." in run("python program.py", walked, 60)
+
+
+@pytest.mark.models
+@pytest.mark.vllm
+@pytest.mark.timeout(600)
+def test_the_vllm_servers_of_the_readme(walked: Path) -> None:
+    (servers,) = blocks(README, "sh vllm")
+    assert "episodes" in run(servers, walked, 500)
+
+
+def test_the_readme_has_exactly_two_set_up_commands() -> None:
+    first, *_ = blocks(README, "")
+    assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make demo", "make test"]
+
+
+def test_every_command_named_in_the_docs_exists() -> None:
+    texts = [README, *((ROOT / "docs" / name).read_text() for name in ("wire.md", "maths.md"))]
+    named = {match for text in texts for match in re.findall(r"`trim ([a-z]+)", text)} | set(
+        re.findall(r"^trim ([a-z]+)", README, re.MULTILINE)
+    )
+    listed = run("trim --help", ROOT, 60)
+    assert named
+    assert all(name in listed for name in named)
