@@ -22,7 +22,7 @@ from inference.runner import Run
 from kde.errors import InputError
 from kde.terminal import AsJson, print_json, print_table
 
-app = App(name="route", help="Generate routed solutions of problems.")
+app = App(name="route")
 
 
 @Parameter(name="*")

@@ -16,7 +16,7 @@ from kde.errors import InputError
 from kde.terminal import AsJson, print_json, print_table
 from kde.traces import LabelledTrace, read_traces
 
-app = App(name="score", help="Score labelled traces with a process reward model.")
+app = App(name="score")
 
 
 @app.default

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from inference.demo.figure import draw_report
 from inference.demo.pipeline import DemoSettings, run_demo
@@ -17,10 +18,11 @@ from inference.progress import live_progress
 from kde.artefact import replace_file
 from kde.terminal import AsJson, print_json, print_table
 
-app = App(name="demo", help="The main job from nothing: fit, solve, serve, route, report.")
+app = App(name="demo")
 
 _THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 _LAMBDAS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
+_AtLeastOne = Parameter(validator=Number(gte=1))
 
 
 @app.default
@@ -30,8 +32,14 @@ def run(
         "runs/demo"
     ),
     engine: Annotated[EngineKind, Parameter(help="what runs the lab's models")] = EngineKind.TRANSFORMERS,
-    problems: Annotated[int, Parameter(help="problems that every policy solves")] = 300,
-    calibration: Annotated[int, Parameter(help="problems that the planner's models are fitted on")] = 1000,
+    problems: Annotated[int, _AtLeastOne, Parameter(help="problems that every policy solves")] = 300,
+    calibration: Annotated[int, _AtLeastOne, Parameter(help="problems that the planner's models are fitted on")] = 1000,
+    thresholds: Annotated[
+        tuple[float, ...], Parameter(name="--threshold", consume_multiple=True, negative="", help="of TRIM-Thr")
+    ] = _THRESHOLDS,
+    lambdas: Annotated[
+        tuple[float, ...], Parameter(name="--lambda", consume_multiple=True, negative="", help="of TRIM-POMDP")
+    ] = _LAMBDAS,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on the lab's models and fresh problems: decisions come from a planner process over gRPC.
@@ -40,7 +48,7 @@ def run(
     """
     places = {name: str(LAB_MODELS / name) for name in ("weak", "strong", "prm")}
     fleet = FleetSettings(**places, kind=engine, sampling=Sampling(max_step_tokens=64), logs=out / "logs")
-    settings = DemoSettings(out, fleet, calibration, problems, _THRESHOLDS, _LAMBDAS)
+    settings = DemoSettings(out, fleet, calibration, problems, thresholds, lambdas)
     with live_progress() as progress:
         result = asyncio.run(run_demo(settings, progress))
     summary = summarise(result.episodes, seed=0)

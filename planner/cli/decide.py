@@ -14,7 +14,7 @@ from planner.decision import Action, Carry, Decision, Planner, Proposal
 from planner.local import LocalPlanner
 from planner.table import PolicyTable
 
-app = App(name="decide", help="Ask a planner, or a local table, for one decision.")
+app = App(name="decide")
 
 
 @app.default

@@ -14,7 +14,7 @@ from planner.policies.catalogue import Catalogue
 from planner.service.server import SERVICE, serve
 from planner.table import PolicyTable
 
-app = App(name="serve", help="Serve decisions over gRPC.")
+app = App(name="serve")
 
 
 @app.default

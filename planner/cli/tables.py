@@ -32,7 +32,9 @@ def build(
     tokens: Annotated[
         str | None, Parameter(help="60, or bins with weights 10:0.2,60:0.8; instead of --dynamics")
     ] = None,
-    lambdas: Annotated[list[float], Parameter(name="--lambda", consume_multiple=True, help="reward per strong token")],
+    lambdas: Annotated[
+        list[float], Parameter(name="--lambda", consume_multiple=True, negative="", help="reward per strong token")
+    ],
     gap: Annotated[float, Parameter(help="largest difference of the bounds on V_0")] = 1e-4,
     out: Annotated[Path, Parameter(help="directory of the table")],
     as_json: AsJson = False,

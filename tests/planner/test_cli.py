@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.planner.test_service import start, stop
@@ -89,21 +90,58 @@ def test_errors_are_one_line_and_status_two(arguments: list[str], complaint: str
     assert not done.stdout
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    rng = np.random.default_rng(0)
+    np.savez(folder / "samples.npz", S0=rng.beta(5, 1, (50, 2)), S1=rng.beta(1, 3, (50, 2)), S2=rng.random((50, 2)))
+    assert trim("kde", "fit", folder / "samples.npz", "--out", folder / "A").returncode == 0
+    (folder / "h.json").write_text('{"flat": [0.5, 1]}')
+    return folder
+
+
 @pytest.mark.parametrize("tokens", ["", "x", "60:", "10:0.5,20:0.6", "-5", "nan", "10:0.5:1"])
-def test_bad_token_bins_are_refused(built: Path, tokens: str) -> None:
-    hazard = built.parent / "h.json"
-    hazard.write_text('{"flat": [0.5, 1]}')
+def test_bad_token_bins_are_refused(model: Path, tokens: str) -> None:
     options = [
         "--p-weak",
         "0.8",
         "--p-strong",
         "0.9",
         "--hazard",
-        f"{hazard}:flat",
+        f"{model / 'h.json'}:flat",
         f"--tokens={tokens}",
         "--lambda",
         "0.1",
     ]
-    done = trim("tables", "build", "--observation-model", built.parent / "A", *options, "--out", built.parent / "X")
+    done = trim("tables", "build", "--observation-model", model / "A", *options, "--out", model / "X")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "--tokens" in done.stderr
+
+
+def test_weighted_token_bins_and_several_lambdas_are_solved(model: Path) -> None:
+    options = [
+        "--p-weak",
+        "0.8",
+        "--p-strong",
+        "0.9",
+        "--hazard",
+        f"{model / 'h.json'}:flat",
+        "--tokens",
+        "10:0.4,60:0.6",
+    ]
+    done = trim(
+        "tables",
+        "build",
+        "--observation-model",
+        model / "A",
+        *options,
+        "--lambda",
+        "0.01",
+        "0.001",
+        "--out",
+        model / "T",
+        "--json",
+    )
+    policies = json.loads(done.stdout)["policies"]
+    assert [policy["lambda"] for policy in policies] == [0.001, 0.01]
+    assert all(policy["lower"] <= policy["value"] <= policy["upper"] for policy in policies)
