@@ -11,7 +11,7 @@ from inference.problems import Problem
 from inference.records import Episode, StepRecord
 from inference.step import Author, Step, solution_text
 from kde.artefact import TOOL
-from planner.decision import Action, Carry, Planner, Proposal
+from planner.decision import Action, Carry, Decision, Planner, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +43,12 @@ async def routed_episode(problem: Problem, fleet: Fleet, planner: Planner, setti
         seen = Proposal.from_scores(scores, tokens=len(proposal.token_ids), final=final)
         with log.planner_time:
             decision = await planner.decide(settings.policy, seen, carry)
-        if decision.action is Action.CONTINUE:
-            accepted, author = proposal, Author.WEAK
-        else:
-            accepted, author = (
-                await fleet.strong.propose(problem.problem, prefix, seed=_seed(problem, settings, t, Author.STRONG)),
-                Author.STRONG,
-            )
+        accepted, author = proposal, Author.WEAK
+        if decision.action is Action.REGENERATE:
+            author = Author.STRONG
+            accepted = await fleet.strong.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
         prefix.append(accepted)
-        log.steps.append(
-            StepRecord(
-                author=author,
-                text=accepted.text,
-                tokens=len(accepted.token_ids),
-                discarded_tokens=len(proposal.token_ids) if author is Author.STRONG else 0,
-                scores=scores,
-                action=decision.action.value,
-                belief=decision.belief,
-                break_even_tokens=decision.break_even_tokens,
-                expected_strong_tokens=decision.expected_strong_tokens,
-                table_hash=decision.table_hash,
-            )
-        )
+        log.steps.append(_decided(accepted, author, proposal, scores, decision))
         if accepted.ends_answer:
             break
         carry = decision.carry
@@ -82,6 +66,23 @@ async def solo_episode(problem: Problem, engine: Engine, author: Author, setting
         if step.ends_answer:
             break
     return log.finish(complete=prefix[-1].ends_answer)
+
+
+def _decided(
+    accepted: Step, author: Author, proposal: Step, scores: tuple[float, ...], decision: Decision
+) -> StepRecord:
+    return StepRecord(
+        author=author,
+        text=accepted.text,
+        tokens=len(accepted.token_ids),
+        discarded_tokens=len(proposal.token_ids) if author is Author.STRONG else 0,
+        scores=scores,
+        action=decision.action.value,
+        belief=decision.belief,
+        break_even_tokens=decision.break_even_tokens,
+        expected_strong_tokens=decision.expected_strong_tokens,
+        table_hash=decision.table_hash,
+    )
 
 
 class _Stopwatch:

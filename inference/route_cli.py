@@ -22,7 +22,14 @@ from inference.runner import Run
 from kde.errors import InputError
 from kde.terminal import AsJson, print_json, print_table
 
-app = App(name="route")
+app = App(
+    name="route",
+    help_epilogue="""\
+M_w proposes a step, the PRM scores it, the planner decides, and M_s rewrites it where the planner says so.
+Finished episodes are parquet parts in OUT/episodes; the same command again goes on with a run that was stopped.
+
+Example: trim route --lab --problems 100 --policy thr:0.5 --out runs/thr""",
+)
 
 
 @Parameter(name="*")
@@ -78,10 +85,7 @@ def run(
     concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="problems in flight")] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """Solve problems step by step: M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so.
-
-    Finished episodes are parquet parts in OUT/episodes. The same command again resumes a run that was stopped.
-    """
+    """Solve problems step by step under one policy."""
     chosen = _problems(problems, seed, lab=models.lab)
     fleet = models.settings(out / "logs")
     settings = EpisodeSettings(policy, seed, max_steps)

@@ -16,7 +16,13 @@ from kde.errors import InputError
 from kde.terminal import AsJson, print_json, print_table
 from kde.traces import LabelledTrace, read_traces
 
-app = App(name="score")
+app = App(
+    name="score",
+    help_epilogue="""\
+One line of scores for every labelled trace; the same command again goes on with a run that was stopped.
+
+Example: trim score --lab --labels weak.jsonl --out scores.jsonl""",
+)
 
 
 @app.default
@@ -30,7 +36,7 @@ def run(
     out: Annotated[Path, Parameter(help="JSONL of scores; what it holds already is not scored again")],
     as_json: AsJson = False,
 ) -> None:
-    """Write one line of PRM scores for every labelled trace; a run that was stopped goes on where it was."""
+    """Write the PRM scores of every labelled trace."""
     if lab == (prm is not None):
         raise InputError("score", field="--prm", value=prm, remedy="give one of --prm and --lab")
     place = str(LAB_MODELS / "prm") if prm is None else prm

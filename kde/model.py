@@ -14,6 +14,7 @@ from kde.samples import Array, ClassSamples, StepClass
 
 MODEL = ArtefactKind("model", schema_version=1)
 _SUM_TOLERANCE = 1e-9
+_SMALLEST_CELL = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,10 @@ def fit_observation_model(
     Raises:
         InputError: 1 / cell is not a whole number of cells, or a class has too few or degenerate samples.
     """
-    per_side = round(1 / cell) if 0 < cell <= 1 else 0
+    per_side = round(1 / cell) if _SMALLEST_CELL <= cell <= 1 else 0
     if per_side < 1 or abs(per_side * cell - 1) > _SUM_TOLERANCE:
-        raise InputError("fit", field="cell", value=cell, remedy="1 / cell must be a whole number, for example 0.05")
+        remedy = f"1 / cell must be a whole number, cell from {_SMALLEST_CELL} to 1, for example 0.05"
+        raise InputError("fit", field="cell", value=cell, remedy=remedy)
     d0, d1, d2 = (ReflectedKDE.fit_scott(samples.by_class[c], name=f"class {c.key}") for c in StepClass)
     cells = np.stack([density.cell_masses(per_side, per_side) for density in (d0, d1, d2)])
     settings = {"bandwidth": "scott", "cell": cell, "samples": samples.counts}

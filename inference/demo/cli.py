@@ -18,7 +18,14 @@ from inference.progress import live_progress
 from kde.artefact import replace_file
 from kde.terminal import AsJson, print_json, print_table
 
-app = App(name="demo")
+app = App(
+    name="demo",
+    help_epilogue="""\
+Fits the lab's observation model, estimates the dynamics, solves the tables, starts the planner as its own process, routes
+fresh problems under every policy, and leaves OUT/summary.json, OUT/report.png, the model, the table and all episodes.
+
+Example: trim demo --problems 60 --lambda 0.002 0.016 --out runs/small""",
+)
 
 _THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 _LAMBDAS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
@@ -42,10 +49,7 @@ def run(
     ] = _LAMBDAS,
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole pipeline on the lab's models and fresh problems: decisions come from a planner process over gRPC.
-
-    Leaves OUT/summary.json, OUT/report.png, the observation model, the policy table and every episode.
-    """
+    """Run the whole pipeline on the lab's models and fresh problems."""
     places = {name: str(LAB_MODELS / name) for name in ("weak", "strong", "prm")}
     fleet = FleetSettings(**places, kind=engine, sampling=Sampling(max_step_tokens=64), logs=out / "logs")
     settings = DemoSettings(out, fleet, calibration, problems, thresholds, lambdas)

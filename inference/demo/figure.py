@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from kde.model import ObservationModel
 from kde.samples import StepClass
 
-_FAMILIES = {"pomdp": ("TRIM-POMDP", "#0b6e99", "o"), "thr": ("TRIM-Thr", "#d1495b", "s")}
+_FAMILIES = {"pomdp": (r"TRIM-POMDP, at each $\lambda$", "#0b6e99", "o"), "thr": ("TRIM-Thr, at each threshold", "#d1495b", "s")}
 _GREY = "#5b5f66"
 _CLASS_TITLES = {
     StepClass.CORRECT: "S0: every step right",
@@ -63,6 +63,7 @@ def _draw_curves(axes: Axes, summary: Mapping[str, Any]) -> None:
     top.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     top.set_xlabel("share of the strong tokens of $M_s$ alone, $c$")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_ylim(weak["accuracy"] - 0.07, min(1.0, strong["accuracy"]) + 0.05)
     axes.set_xlabel("strong tokens a problem")
     axes.set_ylabel("right answers")
     axes.set_title(
@@ -82,7 +83,7 @@ def _draw_family(axes: Axes, rows: Sequence[Mapping[str, Any]], label: str, colo
     )
     axes.errorbar(cost, accuracy, yerr=y_error, xerr=x_error, color=colour, alpha=0.35, linewidth=1, linestyle="none")
     axes.plot(cost, accuracy, color=colour, marker=marker, markersize=6, linewidth=2, label=label, zorder=3)
-    below = label == "TRIM-Thr"
+    below = marker == "s"
     for row in rows:
         axes.annotate(
             row["policy"].partition(":")[2],

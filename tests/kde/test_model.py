@@ -52,7 +52,7 @@ def test_likelihoods_are_cells_borders_included(samples: ClassSamples) -> None:
     assert (found == model.cells[:, [0, 9, 5], [9, 0, 3]].T).all()
 
 
-@pytest.mark.parametrize("cell", [0.0, -1.0, 0.3, 2.0, float("nan")])
+@pytest.mark.parametrize("cell", [0.0, -1.0, 0.3, 2.0, 1e-4, float("nan")])
 def test_cells_must_fill_the_square(samples: ClassSamples, cell: float) -> None:
     with pytest.raises(InputError, match="cell"):
         fit_observation_model(samples, cell=cell)
