@@ -14,12 +14,13 @@ from inference.engines.base import Sampling
 from inference.episode import EpisodeSettings
 from inference.fleet import EngineKind, FleetSettings, open_fleet
 from inference.lab.shipped import LAB_MODELS, lab_problems
-from inference.problems import Problem, read_problems
+from inference.problems import Problem
 from inference.progress import EpisodeTally, live_progress
 from inference.records import read_episodes
 from inference.route import open_planner, route
 from inference.runner import Run
 from kde.errors import InputError
+from kde.jsonl import read_jsonl
 from kde.terminal import AsJson, print_json, print_table
 
 app = App(
@@ -123,7 +124,7 @@ async def _route(
 def _problems(source: str, seed: int, *, lab: bool) -> Sequence[Problem]:
     if lab and source.isdigit() and int(source) > 0:
         return lab_problems(int(source), seed=seed)
-    return read_problems(Path(source))
+    return read_jsonl(Path(source), Problem)
 
 
 def _report(out: Path, *, as_json: bool) -> None:

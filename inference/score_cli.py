@@ -13,8 +13,9 @@ from inference.lab.shipped import LAB_MODELS
 from inference.progress import live_progress
 from inference.scoring import score_traces
 from kde.errors import InputError
+from kde.jsonl import read_jsonl
 from kde.terminal import AsJson, print_json, print_table
-from kde.traces import LabelledTrace, read_traces
+from kde.traces import LabelledTrace
 
 app = App(
     name="score",
@@ -40,7 +41,7 @@ def run(
     if lab == (prm is not None):
         raise InputError("score", field="--prm", value=prm, remedy="give one of --prm and --lab")
     place = str(LAB_MODELS / "prm") if prm is None else prm
-    traces = read_traces(labels, LabelledTrace)
+    traces = read_jsonl(labels, LabelledTrace)
     asyncio.run(_score(place, name or ("lab" if lab else place), traces, out, concurrency))
     if as_json:
         print_json({"out": str(out), "traces": len(traces)})

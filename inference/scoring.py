@@ -1,5 +1,6 @@
 """PRM scores of finished traces, written as they come: a killed run goes on where it was."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from inference.concurrency import for_each
 from inference.lock import exclusive
 from inference.scorers.base import Scorer
 from kde.errors import InputError
-from kde.traces import LabelledTrace, ScoredTrace, read_traces
+from kde.jsonl import parse_jsonl
+from kde.traces import LabelledTrace, ScoredTrace
 
 
 async def score_traces(
@@ -27,27 +29,36 @@ async def score_traces(
     """
     with exclusive(out.with_name(f".{out.name}.lock")):
         done = _scored(out, prm)
-        with out.open("a", encoding="utf-8") as stream:
+        for trace in traces:
+            if trace.id in done and done[trace.id].text_sha256 != trace.text_sha256:
+                raise InputError(
+                    out, field="id", value=trace.id, remedy="another text was scored under it: choose another --out"
+                )
+        with out.open("ab") as stream:
 
             async def work(trace: LabelledTrace) -> None:
                 scores = await scorer.score(trace.problem, trace.steps)
-                stream.write(ScoredTrace(id=trace.id, prm=prm, scores=list(scores)).model_dump_json() + "\n")
+                scored = ScoredTrace(id=trace.id, prm=prm, scores=list(scores), text_sha256=trace.text_sha256)
+                stream.write(scored.model_dump_json().encode() + b"\n")
                 stream.flush()
                 on_trace()
 
             await for_each([trace for trace in traces if trace.id not in done], work, concurrency=concurrency)
 
 
-def _scored(path: Path, prm: str) -> set[str]:
-    """Ids that are scored already. A kill can leave the last line unfinished: it is dropped, and scored again."""
-    if not path.exists():
-        return set()
+def _scored(path: Path, prm: str) -> dict[str, ScoredTrace]:
+    """What is scored already. A kill can leave the last line unfinished: it is cut off, and scored again."""
+    if not path.exists() or not path.stat().st_size:
+        return {}
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        path.write_bytes(whole)
-    found = read_traces(path, ScoredTrace) if whole else []
+    if not whole:
+        raise InputError(
+            path, field="line 1", value=content[:80], remedy="this is no file of scores: choose another --out"
+        )
+    found = parse_jsonl(whole, ScoredTrace, source=path)
     for scored in found:
         if scored.prm != prm:
             raise InputError(path, field="prm", value=scored.prm, remedy=f"scores of {prm} go into another file")
-    return {scored.id for scored in found}
+    os.truncate(path, len(whole))
+    return {scored.id: scored for scored in found}

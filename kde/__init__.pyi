@@ -9,6 +9,7 @@ from .filter import posterior as posterior
 from .filter import predict as predict
 from .hazard import estimate_hazard as estimate_hazard
 from .hazard import load_hazard as load_hazard
+from .jsonl import read_jsonl as read_jsonl
 from .model import ObservationModel as ObservationModel
 from .model import fit_observation_model as fit_observation_model
 from .samples import ClassSamples as ClassSamples
@@ -16,4 +17,3 @@ from .samples import StepClass as StepClass
 from .traces import LabelledTrace as LabelledTrace
 from .traces import ScoredTrace as ScoredTrace
 from .traces import class_samples as class_samples
-from .traces import read_traces as read_traces

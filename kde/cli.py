@@ -8,10 +8,11 @@ from cyclopts import App, Parameter
 from kde.artefact import provenance
 from kde.dynamics import estimate_dynamics
 from kde.errors import InputError
+from kde.jsonl import read_jsonl
 from kde.model import fit_observation_model
 from kde.samples import ClassSamples
 from kde.terminal import AsJson, print_json, print_table
-from kde.traces import LabelledTrace, ScoredTrace, class_samples, read_traces
+from kde.traces import LabelledTrace, ScoredTrace, class_samples
 
 app = App(name="kde", help="Fit observation models and dynamics from labelled traces.")
 
@@ -31,7 +32,7 @@ def fit(
         inputs, found = {"samples": samples}, ClassSamples.load(samples)
     elif samples is None and labels is not None and scores is not None:
         inputs = {"labels": labels, "scores": scores}
-        found = class_samples(read_traces(labels, LabelledTrace), read_traces(scores, ScoredTrace), source=str(scores))
+        found = class_samples(read_jsonl(labels, LabelledTrace), read_jsonl(scores, ScoredTrace), source=str(scores))
     else:
         raise InputError(
             "kde fit", field="inputs", value=None, remedy="give SAMPLES.npz, or both --labels and --scores"
@@ -58,7 +59,7 @@ def dynamics(
 ) -> None:
     """Estimate step accuracies, hazard and token model from labelled traces of the two generators."""
     found = estimate_dynamics(
-        read_traces(weak, LabelledTrace), read_traces(strong, LabelledTrace), max_steps=max_steps, token_bins=token_bins
+        read_jsonl(weak, LabelledTrace), read_jsonl(strong, LabelledTrace), max_steps=max_steps, token_bins=token_bins
     )
     found.save(out)
     if as_json:

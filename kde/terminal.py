@@ -18,13 +18,14 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Draw a table; numbers are right-aligned and shown with at most six digits."""
-    from rich.console import Console  # noqa: PLC0415  machines do not wait for it
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  machines do not wait for it
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     cells = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
-        numeric = bool(cells) and all(row[index].lstrip("-")[:1].isdigit() for row in cells)
+        numeric = bool(cells) and all(row[index].lstrip("-")[:1].isdigit() or not row[index] for row in cells)
         table.add_column(column, justify="right" if numeric else "left")
     for row in cells:
         table.add_row(*row)

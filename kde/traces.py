@@ -1,19 +1,19 @@
 """Labelled and scored traces: ProcessBench's format in, class samples out."""
 
+import hashlib
+import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TypeVar
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from kde.errors import InputError
+from kde.jsonl import Record
 from kde.samples import ClassSamples, StepClass
 
-Record = TypeVar("Record", "LabelledTrace", "ScoredTrace")
 
-
-class LabelledTrace(BaseModel):
+class LabelledTrace(Record):
     """One solution with the place of its first error: a ProcessBench record.
 
     Attributes:
@@ -21,15 +21,12 @@ class LabelledTrace(BaseModel):
         tokens: tokens of each step, where the generator's tokenizer counted them.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    id: str
     generator: str
     problem: str
     steps: list[str] = Field(min_length=1)
     final_answer_correct: bool
     label: int = Field(ge=-1)
-    tokens: list[int] | None = None
+    tokens: list[Annotated[int, Field(ge=1)]] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "LabelledTrace":
@@ -39,6 +36,11 @@ class LabelledTrace(BaseModel):
             raise ValueError(f"{len(self.tokens)} token counts for {len(self.steps)} steps")
         return self
 
+    @property
+    def text_sha256(self) -> str:
+        """Hex SHA-256 of the problem and the steps: what scores of this trace belong to."""
+        return hashlib.sha256(json.dumps([self.problem, *self.steps]).encode()).hexdigest()
+
     def class_at(self, index: int) -> StepClass:
         """Class of the trace when the step at 0-based `index` is the newest."""
         if self.label == -1 or index < self.label:
@@ -46,14 +48,16 @@ class LabelledTrace(BaseModel):
         return StepClass.RECOVERABLE if index == self.label else StepClass.DERAILED
 
 
-class ScoredTrace(BaseModel):
-    """PRM scores of a trace's steps, in order; they may stop before the trace does."""
+class ScoredTrace(Record):
+    """PRM scores of a trace's steps, in order; they may stop before the trace does.
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    Attributes:
+        text_sha256: `LabelledTrace.text_sha256` of what was scored, where the scorer wrote it down.
+    """
 
-    id: str
     prm: str
     scores: list[float] = Field(min_length=1)
+    text_sha256: str | None = None
 
     @model_validator(mode="after")
     def _in_range(self) -> "ScoredTrace":
@@ -63,42 +67,11 @@ class ScoredTrace(BaseModel):
         return self
 
 
-def read_traces(path: Path, record: type[Record]) -> list[Record]:
-    """Read JSONL records of one type.
-
-    Raises:
-        InputError: naming the line: not JSON, not a valid record, a repeated id, or an empty file.
-    """
-    records: list[Record] = []
-    lines: dict[str, int] = {}
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, field="file", value=str(error), remedy="name a readable JSONL file") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            parsed = record.model_validate_json(line)
-        except ValidationError as error:
-            raise InputError.of_validation(path, error, prefix=f"line {number}") from error
-        if parsed.id in lines:
-            raise InputError(
-                path,
-                field=f"line {number}, id",
-                value=parsed.id,
-                remedy=f"line {lines[parsed.id]} has it already: ids are unique",
-            )
-        lines[parsed.id] = number
-        records.append(parsed)
-    if not records:
-        raise InputError(path, field="file", value="", remedy="it has no records")
-    return records
-
-
 def class_samples(labels: Sequence[LabelledTrace], scores: Sequence[ScoredTrace], *, source: str) -> ClassSamples:
     """One sample [m, r] for every scored prefix of every labelled trace.
 
     Raises:
-        InputError: a labelled trace has no scores or more scores than steps, or scores belong to no labelled trace.
+        InputError: a labelled trace has no scores, more scores than steps or those of another text, or scores belong to no trace.
     """
     by_id = {scored.id: scored for scored in scores}
     unknown = by_id.keys() - {trace.id for trace in labels}
@@ -113,7 +86,14 @@ def class_samples(labels: Sequence[LabelledTrace], scores: Sequence[ScoredTrace]
                 source,
                 field=f"scores of {trace.id}",
                 value=found,
-                remedy=f"its {len(trace.steps)} steps need one score each",
+                remedy=f"it has {len(trace.steps)} steps: give scores from the first on, one a step",
+            )
+        if scored.text_sha256 not in {None, trace.text_sha256}:
+            raise InputError(
+                source,
+                field=f"scores of {trace.id}",
+                value=scored.text_sha256,
+                remedy="another text was scored: score again",
             )
         least = 1.0
         for index, score in enumerate(scored.scores):

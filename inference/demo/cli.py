@@ -62,23 +62,23 @@ def run(
         print_json(summary)
         return
     rows = [_cells(row) for row in (summary["weak"], summary["strong"], *summary["policies"])]
-    columns = ("policy", "accuracy", "strong tokens", "c", "PGR", "s / problem", "planner ms")
-    print_table(f"{summary['problems']} lab problems, 95 % intervals over problems", columns, rows)
+    columns = ("policy", "right %", "strong tokens", "c %", "PGR %", "s")
+    print_table(f"{summary['problems']} lab problems, with 95 % intervals over problems", columns, rows)
     print_table("Written", ("what", "where"), [("metrics", out / "summary.json"), ("picture", out / "report.png")])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    def span(name: str, digits: int) -> str:
+    def span(name: str, unit: float) -> str:
         low, high = row[f"{name}_interval"]
-        return f"{row[name]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{row[name] / unit:.1f} ({low / unit:.0f}–{high / unit:.0f})"  # noqa: RUF001  a dash between numbers
 
-    planner = "" if row["planner_ms"] is None else f"{row['planner_ms']:.1f}"
+    percent = 0.01
+    cost = f"{row['c'] / percent:.1f}"
     return (
         row["policy"],
-        span("accuracy", 3),
+        span("accuracy", percent),
         span("strong_tokens", 1),
-        span("c", 3),
-        span("pgr", 3),
-        f"{row['seconds']:.2f}",
-        planner,
+        cost,
+        span("pgr", percent),
+        f"{row['seconds']:.1f}",
     )

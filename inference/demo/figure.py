@@ -12,7 +12,10 @@ from matplotlib.figure import Figure
 from kde.model import ObservationModel
 from kde.samples import StepClass
 
-_FAMILIES = {"pomdp": (r"TRIM-POMDP, at each $\lambda$", "#0b6e99", "o"), "thr": ("TRIM-Thr, at each threshold", "#d1495b", "s")}
+_FAMILIES = {
+    "pomdp": (r"TRIM-POMDP, at each $\lambda$", "#0b6e99", "o"),
+    "thr": ("TRIM-Thr, at each threshold", "#d1495b", "s"),
+}
 _GREY = "#5b5f66"
 _CLASS_TITLES = {
     StepClass.CORRECT: "S0: every step right",

@@ -23,8 +23,9 @@ from inference.runner import Run
 from inference.scoring import score_traces
 from kde.artefact import provenance
 from kde.dynamics import estimate_dynamics
+from kde.jsonl import read_jsonl
 from kde.model import ObservationModel, fit_observation_model
-from kde.traces import LabelledTrace, ScoredTrace, class_samples, read_traces
+from kde.traces import LabelledTrace, ScoredTrace, class_samples
 from planner.client import PlannerClient
 from planner.decision import Planner
 from planner.exact import solve_exact
@@ -124,7 +125,7 @@ class _Stages:
         task = self.progress.add_task("PRM scores", total=len(traces), note="")
         await score_traces(self.fleet.scorer, traces, scores, prm="lab", on_trace=lambda: self.progress.advance(task))
         self.progress.update(task, completed=len(traces))
-        samples = class_samples(traces, read_traces(scores, ScoredTrace), source=str(scores))
+        samples = class_samples(traces, read_jsonl(scores, ScoredTrace), source=str(scores))
         origin = provenance({"labels": labels, "scores": scores}, {"bandwidth": "scott", "cell": 0.05})
         model = fit_observation_model(samples, provenance=origin)
         model.save(self.settings.out / "model")

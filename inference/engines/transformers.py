@@ -57,19 +57,23 @@ class TransformersEngine:
         ids = torch.tensor([[0] * (width - len(row.prefix)) + row.prefix for row in rows])
         mask = torch.tensor([[0] * (width - len(row.prefix)) + [1] * len(row.prefix) for row in rows])
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        cache = DynamicCache()
+        cache, active = DynamicCache(), list(rows)
         while True:
             logits = self._model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
             ).logits[:, -1]
-            tokens = self._sample(logits, rows)
-            for row, token in zip(rows, tokens, strict=True):
+            tokens = self._sample(logits, active)
+            for row, token in zip(active, tokens, strict=True):
                 self._extend(row, token)
-            if all(row.stop for row in rows):
+            going = torch.tensor([index for index, row in enumerate(active) if row.stop is None], dtype=torch.long)
+            if not len(going):
                 return [self._step(row) for row in rows]
-            ids = torch.tensor(tokens)[:, None]
+            ids, positions = torch.tensor(tokens)[:, None], positions[:, -1:] + 1
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
-            positions = positions[:, -1:] + 1
+            if 2 * len(going) <= len(active):  # decode no more rows that are done than rows that are not
+                cache.batch_select_indices(going)
+                ids, positions, mask = ids[going], positions[going], mask[going]
+                active = [active[index] for index in going.tolist()]
 
     def _sample(self, logits: torch.Tensor, rows: Sequence["_Row"]) -> list[int]:
         """Sample with the Gumbel-max trick: argmax of logits / temperature plus each row's own noise."""

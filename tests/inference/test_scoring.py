@@ -6,7 +6,8 @@ import pytest
 from inference.engines.base import EngineError
 from inference.scoring import score_traces
 from kde.errors import InputError
-from kde.traces import LabelledTrace, ScoredTrace, read_traces
+from kde.jsonl import read_jsonl
+from kde.traces import LabelledTrace, ScoredTrace, class_samples
 
 TRACES = [
     LabelledTrace(id=f"t{i}", generator="g", problem=f"{i}", steps=["a", "b"], final_answer_correct=True, label=-1)
@@ -40,7 +41,7 @@ async def test_nothing_is_scored_twice_after_a_stop(tmp_path: Path) -> None:
     second = Counting(100)
     await score_traces(second, TRACES, out, prm="p", concurrency=2)
     assert second.asked == 13
-    assert sorted(scored.id for scored in read_traces(out, ScoredTrace)) == sorted(trace.id for trace in TRACES)
+    assert sorted(scored.id for scored in read_jsonl(out, ScoredTrace)) == sorted(trace.id for trace in TRACES)
     third = Counting(0)
     await score_traces(third, TRACES, out, prm="p")
     assert third.asked == 0
@@ -52,7 +53,21 @@ async def test_one_file_holds_one_prm(tmp_path: Path) -> None:
         await score_traces(Counting(9), TRACES, tmp_path / "s.jsonl", prm="q")
 
 
-async def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "s.jsonl").write_text('{"id": "t1", "label": 2}\n')
+@pytest.mark.parametrize(
+    "content", ['{"id": "t1", "label": 2}\n', '{"id": "t1", "label": 2}\n{"id"', "notes", '{"id": "t1"']
+)
+async def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_text(content)
     with pytest.raises(InputError, match="line 1"):
-        await score_traces(Counting(9), TRACES, tmp_path / "s.jsonl", prm="p")
+        await score_traces(Counting(9), TRACES, path, prm="p")
+    assert path.read_text() == content
+
+
+async def test_scores_of_another_text_are_not_taken_for_this_ones(tmp_path: Path) -> None:
+    await score_traces(Counting(9), TRACES[:3], tmp_path / "s.jsonl", prm="p")
+    changed = [TRACES[0].model_copy(update={"steps": ["a", "c"]}), *TRACES[1:]]
+    with pytest.raises(InputError, match="another text"):
+        await score_traces(Counting(9), changed, tmp_path / "s.jsonl", prm="p")
+    with pytest.raises(InputError, match="another text"):
+        class_samples(changed[:3], read_jsonl(tmp_path / "s.jsonl", ScoredTrace), source="s")

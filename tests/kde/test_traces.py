@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from kde.errors import InputError
+from kde.jsonl import read_jsonl
 from kde.samples import StepClass
-from kde.traces import LabelledTrace, ScoredTrace, class_samples, read_traces
+from kde.traces import LabelledTrace, ScoredTrace, class_samples
 
 
 def _record(**changes: Any) -> dict[str, Any]:
@@ -50,19 +51,19 @@ def test_features_are_the_least_earlier_and_the_newest_score() -> None:
         ([_record(), _record()], "", "line 2, id"),
         ([_record()], '{"id": "b", "gener', "line 2"),
         ([{"generator": "g"}], "", "line 1, id"),
-        ([], "", "no records"),
+        ([], "", "empty"),
         ([_record(tokens=[1, 2])], "", "2 token counts for 3 steps"),
     ],
 )
 def test_bad_labels_name_their_line(tmp_path: Path, records: list[dict[str, Any]], tail: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
-        read_traces(_file(tmp_path / "l.jsonl", *records, tail=tail), LabelledTrace)
+        read_jsonl(_file(tmp_path / "l.jsonl", *records, tail=tail), LabelledTrace)
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, float("nan"), float("inf")])
 def test_scores_outside_the_unit_interval_are_refused(tmp_path: Path, score: float) -> None:
     with pytest.raises(InputError, match=r"scores\[1\]|JSON"):
-        read_traces(_file(tmp_path / "s.jsonl", {"id": "a", "prm": "p", "scores": [0.5, score]}), ScoredTrace)
+        read_jsonl(_file(tmp_path / "s.jsonl", {"id": "a", "prm": "p", "scores": [0.5, score]}), ScoredTrace)
 
 
 def test_labels_and_scores_must_belong_together() -> None:
