@@ -32,8 +32,9 @@ class Batcher(Generic[Request, Answer]):
         return await future
 
     async def close(self) -> None:
-        """Finish the batch under way, drop what waits, and end the thread."""
-        self._waiting.clear()
+        """Finish the batch under way, cancel what waits, and end the thread."""
+        for _, future in self._waiting:
+            future.cancel()
         if self._busy is not None:
             await self._busy
         self._thread.shutdown()
@@ -49,6 +50,8 @@ class Batcher(Generic[Request, Answer]):
     async def _answer_batch(self, requests: list[Request], futures: list[asyncio.Future[Answer]]) -> None:
         try:
             answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, requests)
+            if len(answers) != len(requests):
+                raise RuntimeError(f"{len(answers)} answers to {len(requests)} requests")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001  whatever went wrong belongs to those who wait for it
             for future in futures:
                 if not future.cancelled():

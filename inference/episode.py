@@ -52,7 +52,7 @@ async def routed_episode(problem: Problem, fleet: Fleet, planner: Planner, setti
         if accepted.ends_answer:
             break
         carry = decision.carry
-    return log.finish(complete=prefix[-1].ends_answer)
+    return log.finish(prefix)
 
 
 async def solo_episode(problem: Problem, engine: Engine, author: Author, settings: EpisodeSettings) -> Episode:
@@ -65,7 +65,7 @@ async def solo_episode(problem: Problem, engine: Engine, author: Author, setting
         log.steps.append(StepRecord(author=author, text=step.text, tokens=len(step.token_ids)))
         if step.ends_answer:
             break
-    return log.finish(complete=prefix[-1].ends_answer)
+    return log.finish(prefix)
 
 
 def _decided(
@@ -108,16 +108,16 @@ class _Log:
     planner_time: _Stopwatch = field(default_factory=_Stopwatch)
     started: float = field(default_factory=time.perf_counter)
 
-    def finish(self, *, complete: bool) -> Episode:
+    def finish(self, written: list[Step]) -> Episode:
         discarded = sum(step.discarded_tokens for step in self.steps)
-        solution = solution_text([step.text for step in self.steps])
+        solution = solution_text(written)
         return Episode(
             problem_id=self.problem.id,
             policy=self.settings.policy,
             seed=self.settings.seed,
             steps=tuple(self.steps),
             solution=solution,
-            complete=complete,
+            complete=written[-1].ends_answer,
             correct=None if self.problem.answer is None else is_correct(self.problem.answer, solution),
             weak_tokens=discarded + sum(step.tokens for step in self.steps if step.author is Author.WEAK),
             strong_tokens=sum(step.tokens for step in self.steps if step.author is Author.STRONG),

@@ -1,5 +1,6 @@
 """A step of a solution, and the one rule for where steps end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,6 +48,11 @@ class Step:
     stop: Stop
 
     @property
+    def separator(self) -> str:
+        """What stands between this step and the next."""
+        return SEPARATOR if self.stop is Stop.SEPARATOR else ""
+
+    @property
     def ends_answer(self) -> bool:
         """Whether nothing comes after it: the model stopped, or the answer is boxed."""
         return self.stop is Stop.END or boxed_answer(self.text) is not None
@@ -56,6 +62,6 @@ PROBE = "Answer: 1,234.5 = \\frac{x}{7}\n\nSo \u2211 \u2260 \u6570 thus\tit'S 'd
 """Two tokenizers that give the same ids for this text are taken to be the same."""
 
 
-def solution_text(steps: list[str]) -> str:
-    """A whole solution from the texts of its steps."""
-    return SEPARATOR.join(steps)
+def solution_text(steps: Sequence[Step]) -> str:
+    """A whole solution as it was written: a step that the token limit cut is followed by no separator."""
+    return "".join(step.text + step.separator for step in steps[:-1]) + (steps[-1].text if steps else "")

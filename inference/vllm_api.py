@@ -1,10 +1,12 @@
 """One vLLM OpenAI-compatible server, as engines and scorers see it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import httpx
 import stamina
+from pydantic import BaseModel, ValidationError
 
 from inference.engines.base import EngineError
 
@@ -12,14 +14,36 @@ _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _CONNECTIONS = httpx.Limits(max_connections=256, max_keepalive_connections=256)
 _ATTEMPTS = 4
 
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
+class _Tokens(BaseModel):
+    tokens: list[int]
+
 
 class VllmApi:
-    """Requests to one server. A request that failed in passing (no connection, 5xx) is sent again: all of them are safe to repeat."""
+    """Requests to one server. A request that failed in passing (no connection, 5xx) is sent again: all of them are safe to repeat.
+
+    Raises:
+        EngineError: the URL cannot be one.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT, limits=_CONNECTIONS)
-        self._model: str | None = None
+        try:
+            self._client = httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT, limits=_CONNECTIONS)
+        except httpx.InvalidURL as error:
+            raise EngineError(f"{url}: {error}; write http://HOST:PORT") from error
+        self._asking = asyncio.Lock()
+        self._model = ""
         self._prompts: dict[str, list[int]] = {}
         self._pieces: dict[str, list[int]] = {}
 
@@ -29,70 +53,56 @@ class VllmApi:
 
     async def model(self) -> str:
         """Name of the model that the server serves."""
-        if self._model is None:
-            self._model = str((await self._send("GET", "/v1/models", None))["data"][0]["id"])
+        async with self._asking:
+            if not self._model:
+                served = (await self._send("GET", "/v1/models", None, _Models)).data
+                if not served:
+                    raise EngineError(f"{self.url}/v1/models: the server serves no model")
+                self._model = served[0].id
         return self._model
 
     async def prompt_ids(self, problem: str) -> list[int]:
         """Token ids of the conversation that asks a problem, up to where the answer begins."""
         if problem not in self._prompts:
             messages = [{"role": "user", "content": problem}]
-            self._prompts[problem] = await self._tokenize({"messages": messages, "add_generation_prompt": True})
+            body = {"messages": messages, "add_generation_prompt": True}
+            self._prompts[problem] = (await self.post("/tokenize", body, _Tokens)).tokens
         return self._prompts[problem]
 
     async def text_ids(self, text: str) -> list[int]:
         """Token ids of a piece of text."""
         if text not in self._pieces:
-            self._pieces[text] = await self._tokenize({"prompt": text, "add_special_tokens": False})
+            body = {"prompt": text, "add_special_tokens": False}
+            self._pieces[text] = (await self.post("/tokenize", body, _Tokens)).tokens
         return self._pieces[text]
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any], answer: type[Answer]) -> Answer:
         """Send a request for this server's model.
 
         Raises:
-            EngineError: the server refuses it, does not answer within the retries, or answers something else than a JSON object.
+            EngineError: the server refuses it, does not answer within the retries, or answers something else than `answer`.
         """
-        return await self._send("POST", path, {"model": await self.model(), **body})
+        return await self._send("POST", path, {"model": await self.model(), **body}, answer)
 
-    async def _tokenize(self, body: Mapping[str, Any]) -> list[int]:
-        return field(await self.post("/tokenize", body), "tokens", self.url)  # type: ignore[no-any-return]
-
-    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None, answer: type[Answer]) -> Answer:
         try:
             async for attempt in stamina.retry_context(on=_is_passing, attempts=_ATTEMPTS, timeout=None, wait_max=2.0):
                 with attempt:
                     response = await self._client.request(method, path, json=body)
                     response.raise_for_status()
         except httpx.HTTPStatusError as error:
-            raise EngineError(
-                f"{self.url}{path}: status {error.response.status_code}: {error.response.text[:200]}"
-            ) from error
+            told = " ".join(error.response.text[:200].split())
+            raise EngineError(f"{self.url}{path}: status {error.response.status_code}: {told}") from error
         except httpx.HTTPError as error:
             raise EngineError(f"{self.url}{path}: no answer ({type(error).__name__}); is the server up?") from error
         try:
-            document = response.json()
-        except ValueError as error:
-            raise EngineError(f"{self.url}{path}: the answer is not JSON ({error})") from error
-        if not isinstance(document, dict):
-            raise EngineError(f"{self.url}{path}: the answer is not a JSON object")
-        return document
-
-
-def field(document: Any, path: str, url: str) -> Any:
-    """The value at a dotted path of an answer.
-
-    Raises:
-        EngineError: it is not there.
-    """
-    value = document
-    for key in path.split("."):
-        try:
-            value = value[int(key)] if isinstance(value, Sequence) else value[key]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            return answer.model_validate_json(response.content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the answer"
             raise EngineError(
-                f"{url}: the answer has no field {path}; is it a vLLM server of a version we know?"
+                f"{self.url}{path}: {place}: {first['msg']}; is it a vLLM server of a version we know?"
             ) from error
-    return value
 
 
 def _is_passing(error: Exception) -> bool:

@@ -101,11 +101,14 @@ def read_artefact(directory: Path, kind: ArtefactKind) -> Artefact:
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file's content atomically and durably: readers see the old bytes or the new ones."""
     staged = path.with_name(f".{path.name}.{os.getpid()}")
-    with staged.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    staged.replace(path)
+    try:
+        with staged.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def _content_hash(document: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from kde.artefact import provenance
 from kde.dynamics import estimate_dynamics
@@ -52,12 +53,16 @@ def dynamics(
     *,
     weak: Annotated[Path, Parameter(help="JSONL of labelled traces of M_w alone, with token counts")],
     strong: Annotated[Path, Parameter(help="the same problems solved by M_s alone")],
-    max_steps: Annotated[int, Parameter(help="T, the step limit")] = 30,
-    token_bins: Annotated[int, Parameter(help="quantile bins of M_w's step lengths")] = 5,
+    max_steps: Annotated[int, Parameter(validator=Number(gte=1), help="T, the step limit")] = 30,
+    token_bins: Annotated[int, Parameter(validator=Number(gte=1), help="quantile bins of M_w's step lengths")] = 5,
     out: Annotated[Path, Parameter(help="JSON file of the dynamics")],
     as_json: AsJson = False,
 ) -> None:
     """Estimate step accuracies, hazard and token model from labelled traces of the two generators."""
+    if out.resolve() in {weak.resolve(), strong.resolve()}:
+        raise InputError(
+            "kde dynamics", field="--out", value=str(out), remedy="it is one of the inputs: name another file"
+        )
     found = estimate_dynamics(
         read_jsonl(weak, LabelledTrace), read_jsonl(strong, LabelledTrace), max_steps=max_steps, token_bins=token_bins
     )

@@ -17,8 +17,9 @@ _MINIMUM_SAMPLES = 3
 _REACH = 9.0
 """Images of a sample that lie further than this many standard deviations outside the square add less than 1e-18 of its mass."""
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
-_CHUNK = 256
-"""Samples integrated at a time; bounds the memory at about 50 MB for 400 cells."""
+_MOST_PANELS = 10_000
+_CHUNK = 64
+"""Samples integrated at a time, neighbours along r; bounds the memory at 64 * 8 * _MOST_PANELS numbers (40 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +74,26 @@ class ReflectedKDE:
 
         Exact (error function) along m, eight Gauss-Legendre nodes a panel along r with panels no wider than the kernel's finest
         scale: the error is below 1e-12 a cell. The little that 9-fold reflection loses of very wide kernels is normalised away.
+
+        Raises:
+            InputError: the kernels are so narrow that the samples are all but constant.
         """
-        panels = max(1, int(np.ceil(1 / (n_r * self._finest_scale()))))
+        panels = int(np.ceil(max(1.0, 1 / (n_r * self._finest_scale()))))
+        if n_r * panels > _MOST_PANELS:
+            remedy = "the samples are all but constant: label more varied traces"
+            raise InputError("density", field="bandwidth", value=self.bandwidth.tolist(), remedy=remedy)
         edges = np.linspace(0, 1, n_r * panels + 1)
         width = np.diff(edges)[:, None]
         nodes = (edges[:-1, None] + width * (_NODES + 1) / 2).ravel()
         weights = (width * _NODE_WEIGHTS / 2).ravel()
         masses = np.zeros((n_m, len(nodes)))
+        reach = _REACH * np.sqrt(self.bandwidth[1, 1])
         for centres, tilt in self._images():
-            for start in range(0, len(centres), _CHUNK):
-                masses += self._strip_density(centres[start : start + _CHUNK], tilt, np.linspace(0, 1, n_m + 1), nodes)
+            by_r = centres[np.argsort(centres[:, 1])]
+            for start in range(0, len(by_r), _CHUNK):
+                chunk = by_r[start : start + _CHUNK]
+                near = slice(*np.searchsorted(nodes, (chunk[0, 1] - reach, chunk[-1, 1] + reach)))
+                masses[:, near] += self._strip_density(chunk, tilt, np.linspace(0, 1, n_m + 1), nodes[near])
         cells = (masses * weights).reshape(n_m, n_r, -1).sum(axis=2)
         return np.asarray(cells / cells.sum(), dtype=np.float64)
 

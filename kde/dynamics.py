@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kde.artefact import replace_file
 from kde.errors import InputError
 from kde.hazard import estimate_hazard
+from kde.samples import Array
 from kde.traces import LabelledTrace
 
 _SUM_TOLERANCE = 1e-6
@@ -109,9 +110,17 @@ def fit_tokens(weak: Sequence[LabelledTrace], strong: Sequence[LabelledTrace], *
             "token model", field="problems", value=0, remedy="the weak and the strong traces must share problems"
         )
     x, y = np.array(pairs, dtype=np.float64).T
-    slope = max(0.0, float(np.cov(x, y)[0, 1] / np.var(x, ddof=1))) if np.ptp(x) > 0 else 0.0
-    intercept = max(0.0, float(y.mean() - slope * x.mean()))
+    intercept, slope = _non_negative_line(x, y)
     return TokenModel(counts=tuple(counts), weights=tuple(weights), strong_intercept=intercept, strong_slope=slope)
+
+
+def _non_negative_line(x: Array, y: Array) -> tuple[float, float]:
+    """Least-squares intercept and slope, both at least 0; where the free line has a negative one, the best line without it."""
+    slope = float(np.cov(x, y)[0, 1] / np.var(x, ddof=1)) if np.ptp(x) > 0 else 0.0
+    if slope <= 0:
+        return float(y.mean()), 0.0
+    intercept = float(y.mean() - slope * x.mean())
+    return (intercept, slope) if intercept >= 0 else (0.0, float(x @ y / (x @ x)))
 
 
 def estimate_dynamics(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,14 +68,17 @@ def load_hazard(reference: str) -> Array:
     except (KeyError, TypeError) as error:
         known = ", ".join(document) if isinstance(document, dict) else "none"
         raise InputError(name, field="key", value=key, remedy=f"it holds: {known}") from error
-    if isinstance(entry, dict):
-        try:
-            steps = int(entry["max_steps"])
-            hazard = [float(entry["probs_dict"][str(step)]) for step in range(1, steps)] + [1.0]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                name, field=key, value=str(error), remedy="a predictor has max_steps and probs_dict with every step"
-            ) from error
-    else:
-        hazard = entry
-    return check_hazard(np.asarray(hazard, dtype=np.float64), source=reference)
+    try:
+        return check_hazard(np.asarray(_hazard_values(entry), dtype=np.float64), source=reference)
+    except (KeyError, TypeError, ValueError) as error:
+        remedy = f"a list of numbers, or a predictor with max_steps and probs_dict of every step ({error!r})"
+        raise InputError(name, field=key, value=entry, remedy=remedy) from error
+
+
+def _hazard_values(entry: Any) -> list[float]:
+    if not isinstance(entry, dict):
+        return [float(value) for value in entry]
+    steps = range(1, int(entry["max_steps"]))
+    if not steps:
+        raise ValueError("max_steps must be 2 or more")
+    return [*(float(entry["probs_dict"][str(step)]) for step in steps), 1.0]

@@ -3,12 +3,15 @@
 Columns are [m, r]: m_t the least score of the earlier steps (1 at the first step), r_t the score of the newest step.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from kde.errors import InputError
@@ -46,7 +49,7 @@ class ClassSamples:
             InputError: the file cannot be read, an array is missing, or a value is outside [0, 1].
         """
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with path.open("rb") as stream, NpzFile(stream, own_fid=False, allow_pickle=False) as file:
                 found = {key: file[key] for key in file.files if key in {c.key for c in StepClass}}
         except (OSError, ValueError, BadZipFile, EOFError) as error:
             raise InputError(
@@ -57,12 +60,10 @@ class ClassSamples:
                 raise InputError(
                     path, field=step_class.key, value=sorted(found), remedy="the arrays S0, S1 and S2 are all needed"
                 )
-        return cls.validated(
-            {key: np.asarray(array, dtype=np.float64) for key, array in found.items()}, source=str(path)
-        )
+        return cls.validated(found, source=str(path))
 
     @classmethod
-    def validated(cls, arrays: dict[str, Array], *, source: str) -> "ClassSamples":
+    def validated(cls, arrays: Mapping[str, NDArray[Any]], *, source: str) -> "ClassSamples":
         """Check shapes and ranges of the arrays `S0`, `S1`, `S2`; `source` names them in errors."""
         s0, s1, s2 = (_check_features(arrays[c.key], source, c.key) for c in StepClass)
         return cls((s0, s1, s2))
@@ -73,7 +74,10 @@ class ClassSamples:
         return {c.key: len(self.by_class[c]) for c in StepClass}
 
 
-def _check_features(features: Array, source: str, key: str) -> Array:
+def _check_features(found: NDArray[Any], source: str, key: str) -> Array:
+    if found.dtype.kind not in "fiu":
+        raise InputError(source, field=key, value=str(found.dtype), remedy="scores are real numbers")
+    features = np.asarray(found, dtype=np.float64)
     if features.ndim != 2 or features.shape[1] != 2:
         raise InputError(source, field=key, value=features.shape, remedy="the shape is [n, 2] with columns [m, r]")
     bad = ~((features >= 0) & (features <= 1))

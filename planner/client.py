@@ -31,7 +31,7 @@ class PlannerClient:
     seconds, with back-off and jitter in between.
     """
 
-    def __init__(self, server: str, *, deadline: float = 2.0, attempts: int = 4) -> None:
+    def __init__(self, server: str, *, deadline: float = 2.0, attempts: int = 8) -> None:
         self._server, self._deadline, self._attempts = server, deadline, attempts
         self._channel = aio.insecure_channel(server, options=[("grpc.initial_reconnect_backoff_ms", 100)])
         self._stub = pb_grpc.PlannerServiceStub(self._channel)
@@ -57,7 +57,7 @@ class PlannerClient:
         """
         request = request_message(policy, proposal, carry)
         retries = stamina.retry_context(
-            on=_is_passing, attempts=self._attempts, timeout=None, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+            on=_is_passing, attempts=self._attempts, timeout=None, wait_initial=0.1, wait_max=2.0, wait_jitter=0.1
         )
         try:
             async for attempt in retries:
@@ -66,9 +66,12 @@ class PlannerClient:
         except aio.AioRpcError as error:
             if error.code() in _REFUSED:
                 raise PlannerRefusedError(f"planner {self._server}: {error.details()}") from error
-            raise PlannerUnavailableError(
-                f"planner {self._server}: no answer ({error.code().name}); start it with `trim serve` and run the same command again"
-            ) from error
+            if error.code() in _PASSING:
+                remedy = "start it with `trim serve` and run the same command again"
+                raise PlannerUnavailableError(
+                    f"planner {self._server}: no answer ({error.code().name}); {remedy}"
+                ) from error
+            raise PlannerRefusedError(f"planner {self._server}: {error.code().name}: {error.details()}") from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
 

@@ -14,6 +14,7 @@ Belief = tuple[float, float, float]
 """Probabilities of (CORRECT, DERAILED, RECOVERABLE)."""
 
 _SUM_TOLERANCE = 1e-6
+_LARGEST_COUNT = 2**32 - 1
 
 
 class UnknownPolicyError(InputError):
@@ -51,12 +52,11 @@ class Proposal:
     final: bool
 
     def __post_init__(self) -> None:
-        if self.step < 1:
-            raise InputError("proposal", field="step", value=self.step, remedy="steps are counted from 1")
-        if self.tokens < 1:
-            raise InputError(
-                "proposal", field="token_count", value=self.tokens, remedy="a proposal has at least 1 token"
-            )
+        for name, count in (("step", self.step), ("token_count", self.tokens)):
+            if not 1 <= count <= _LARGEST_COUNT:
+                raise InputError(
+                    "proposal", field=name, value=count, remedy="a count from 1 to 2^32 - 1, as the wire has it"
+                )
         for name, score in (("m", self.earlier), ("r", self.newest)):
             if not 0 <= score <= 1:
                 raise InputError("proposal", field=name, value=score, remedy="scores are numbers in [0, 1]")

@@ -81,6 +81,10 @@ def solve_exact(
     Raises:
         InputError: a lambda is not a positive number, or the gap is out of reach.
     """
+    if not lambdas:
+        raise InputError("solve", field="lambda", value=(), remedy="give at least one")
+    if not 0 < gap < np.inf:
+        raise InputError("solve", field="gap", value=gap, remedy="a positive number, for example 1e-4")
     for lam in lambdas:
         if not 0 < lam < np.inf:
             raise InputError("solve", field="lambda", value=lam, remedy="a positive number (reward per strong token)")

@@ -18,10 +18,12 @@ class Outcome:
     """Results of one policy, entry i for problem i.
 
     Attributes:
+        problems: [n] their ids.
         correct: [n] 1 where the final answer is right, else 0.
         strong_tokens: [n] tokens decoded by M_s.
     """
 
+    problems: tuple[str, ...]
     correct: Array
     strong_tokens: Array
 
@@ -56,12 +58,14 @@ def measure(outcomes: dict[str, Outcome], *, weak: str, strong: str, rng: np.ran
     """Metrics of every policy against M_w alone and M_s alone, which are two of the policies.
 
     Raises:
-        InputError: the policies were not run on the same number of problems, or there is no gap to recover.
+        InputError: the policies were not run on the same problems, or there is no gap to recover.
     """
-    sizes = {name: len(outcome.correct) for name, outcome in outcomes.items()}
-    count = sizes[weak]
-    if len(set(sizes.values())) != 1 or count == 0:
-        raise InputError("metrics", field="problems", value=sizes, remedy="run every policy on the same problems")
+    problems = outcomes[weak].problems
+    count = len(problems)
+    for name, outcome in outcomes.items():
+        if outcome.problems != problems or not count:
+            found = f"{len(outcome.problems)} of {name}, {count} of {weak}"
+            raise InputError("metrics", field="problems", value=found, remedy="run every policy on the same problems")
     if outcomes[strong].correct.mean() <= outcomes[weak].correct.mean():
         raise InputError(
             "metrics", field="gap", value=0, remedy="M_s alone must be better than M_w alone: choose other models"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kde.artefact import ArtefactKind, read_artefact, write_artefact
-from kde.errors import ArtefactError
+from kde.errors import ArtefactError, InputError
 from kde.samples import Array
 from planner.decision import Belief, UnknownPolicyError
 from planner.exact import Solution
@@ -75,7 +75,7 @@ class PolicyTable:
         for index, entry in enumerate(self.entries):
             if entry.lam == lam:
                 return index
-        known = ", ".join(f"{entry.lam:g}" for entry in self.entries)
+        known = ", ".join(f"{entry.lam!r}" for entry in self.entries)
         raise UnknownPolicyError("policy table", field="lambda", value=lam, remedy=f"it was built for {known}")
 
     def lookup(self, index: int, step: int, belief: Belief, *, final: bool) -> float:
@@ -160,10 +160,19 @@ def tabulate(
     resolution: int = RESOLUTION,
     provenance: dict[str, Any] | None = None,
 ) -> PolicyTable:
-    """Read the solutions of one POMDP off at the lattice's beliefs."""
+    """Read the solutions of one POMDP off at the lattice's beliefs.
+
+    Raises:
+        InputError: a lambda is so small that its break-even counts are beyond float32.
+    """
     beliefs = lattice(resolution)
     ordered = sorted(solutions, key=lambda solution: solution.lam)
     surfaces = [solution.break_even_tokens(beliefs, pomdp.p_strong) for solution in ordered]
+    for solution, surface in zip(ordered, surfaces, strict=True):
+        if not (abs(surface) <= np.finfo(np.float32).max).all():
+            raise InputError(
+                "policy table", field="lambda", value=solution.lam, remedy="it is too small to mean anything"
+            )
     return PolicyTable(
         entries=tuple(PolicyEntry(s.lam, s.value, s.lower, s.upper) for s in ordered),
         break_even=np.stack(surfaces).astype(np.float32),

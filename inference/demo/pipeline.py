@@ -66,8 +66,8 @@ class DemoSettings:
         return (
             "weak",
             "strong",
-            *(f"thr:{threshold:g}" for threshold in self.thresholds),
-            *(f"pomdp:{lam:g}" for lam in self.lambdas),
+            *(f"thr:{threshold!r}" for threshold in self.thresholds),
+            *(f"pomdp:{lam!r}" for lam in self.lambdas),
         )
 
 

@@ -29,7 +29,8 @@ def summarise(episodes: Mapping[str, pl.DataFrame], *, seed: int) -> dict[str, A
 
 def _outcome(frame: pl.DataFrame) -> Outcome:
     ordered = frame.sort("problem_id")
-    return Outcome(ordered["correct"].cast(pl.Float64).to_numpy(), ordered["strong_tokens"].cast(pl.Float64).to_numpy())
+    correct, tokens = (ordered[name].cast(pl.Float64).to_numpy() for name in ("correct", "strong_tokens"))
+    return Outcome(tuple(ordered["problem_id"]), correct, tokens)
 
 
 def _row(policy: str, measured: Measured, frame: pl.DataFrame) -> dict[str, Any]:

@@ -37,7 +37,9 @@ class TransformersEngine:
         ids = prompt_ids(self._tokenizer, problem)
         for step in steps:
             same = step.vocabulary == self._vocabulary
-            ids += step.token_ids if same else self._tokenizer.encode(step.text + SEPARATOR, add_special_tokens=False)
+            ids += (
+                step.token_ids if same else self._tokenizer.encode(step.text + step.separator, add_special_tokens=False)
+            )
         room = self._context - len(ids)
         if room < 1:
             raise EngineError(

@@ -1,10 +1,23 @@
 """A process reward model behind a vLLM pooling server (STEP pooling on the step tag)."""
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, Field
 
 from inference.engines.base import EngineError
 from inference.scorers.base import STEP_TAG
-from inference.vllm_api import VllmApi, field
+from inference.vllm_api import VllmApi
+
+_Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Pooled(BaseModel):
+    data: list[tuple[_Probability, _Probability]]
+
+
+class _Pooling(BaseModel):
+    data: list[_Pooled] = Field(min_length=1)
 
 
 class VllmScorer:
@@ -22,13 +35,11 @@ class VllmScorer:
         ids = list(await self._api.prompt_ids(problem))
         for step in steps:
             ids += await self._api.text_ids(step + STEP_TAG)
-        answer = await self._api.post("/pooling", {"task": "token_classify", "input": ids})
-        rows = field(answer, "data.0.data", self._api.url)
+        rows = (await self._api.post("/pooling", {"task": "token_classify", "input": ids}, _Pooling)).data[0].data
         if len(rows) != len(steps):
-            raise EngineError(
-                f"{self._api.url}/pooling: {len(rows)} scores for {len(steps)} steps; start it with step_tag_id of {STEP_TAG}"
-            )
-        return tuple(float(row[1]) for row in rows)
+            remedy = f"start it with STEP pooling and the step_tag_id of {STEP_TAG}"
+            raise EngineError(f"{self._api.url}/pooling: {len(rows)} scores for {len(steps)} steps; {remedy}")
+        return tuple(good for _, good in rows)
 
     async def close(self) -> None:
         """Close the connections."""

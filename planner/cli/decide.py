@@ -14,7 +14,13 @@ from planner.decision import Action, Carry, Decision, Planner, Proposal
 from planner.local import LocalPlanner
 from planner.table import PolicyTable
 
-app = App(name="decide")
+app = App(
+    name="decide",
+    help_epilogue="""\
+Decides the last step of a partial trace whose earlier steps were all accepted.
+
+Example: trim decide --server 127.0.0.1:50051 --lambda 0.0025 --scores 0.98,0.91,0.32 --tokens 48""",
+)
 
 
 @app.default
@@ -31,7 +37,7 @@ def run(
     local: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide the last step of a partial trace whose earlier steps were all accepted."""
+    """Decide the last step of a partial trace."""
     values = _parse_scores(scores)
     if (policy is None) == (lam is None):
         raise InputError("decide", field="policy", value=policy, remedy="give one of --policy and --lambda")

@@ -1,6 +1,7 @@
 """`trim serve`: run the planner."""
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -14,7 +15,14 @@ from planner.policies.catalogue import Catalogue
 from planner.service.server import SERVICE, serve
 from planner.table import PolicyTable
 
-app = App(name="serve")
+app = App(
+    name="serve",
+    help_epilogue="""\
+Loads and checks the policy table, then answers decisions until SIGTERM or SIGINT, and drains before it leaves.
+Health is the standard grpc.health.v1 service: "" for liveness, "planner.v1.PlannerService" for readiness.
+
+Example: trim serve --tables table --listen 127.0.0.1:50051""",
+)
 
 
 @app.default
@@ -27,12 +35,9 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load and check the policy table, then answer decisions until SIGTERM or SIGINT, and drain before leaving.
-
-    Health: the standard grpc.health.v1 service, "" for liveness and "planner.v1.PlannerService" for readiness.
-    """
+    """Load and check the policy table, and serve it."""
     table = PolicyTable.load(tables)
-    policies = ["weak", "strong", "thr:THRESHOLD"] + [f"pomdp:{entry.lam:g}" for entry in table.entries]
+    policies = ["weak", "strong", "thr:THRESHOLD"] + [f"pomdp:{entry.lam!r}" for entry in table.entries]
 
     def announce(address: str) -> None:
         if as_json:
@@ -54,7 +59,8 @@ async def _serve(
         loop = asyncio.get_running_loop()
 
         def wait_for_parent() -> None:
-            sys.stdin.buffer.read()
+            while os.read(0, 4096):  # not sys.stdin: a thread inside its buffer would stop the interpreter from ending
+                pass
             loop.call_soon_threadsafe(stop.set)
 
         threading.Thread(target=wait_for_parent, daemon=True).start()

@@ -92,7 +92,7 @@ def _report(directory: Path, *, as_json: bool) -> None:
         policies = [
             {
                 "lambda": e.lam,
-                "policy": f"pomdp:{e.lam:g}",
+                "policy": f"pomdp:{e.lam!r}",
                 "value": e.value,
                 "lower": e.lower,
                 "upper": e.upper,
@@ -102,5 +102,5 @@ def _report(directory: Path, *, as_json: bool) -> None:
         ]
         print_json({"table": str(directory), "content_hash": table.content_hash, "policies": policies})
         return
-    rows = [(f"pomdp:{e.lam:g}", e.value, e.lower, e.upper, f"{e.gap:.1e}") for e in table.entries]
+    rows = [(f"pomdp:{e.lam!r}", e.value, e.lower, e.upper, f"{e.gap:.1e}") for e in table.entries]
     print_table(f"Policy table in {directory}", ("policy", "value", "lower", "upper", "gap"), rows)

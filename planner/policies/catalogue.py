@@ -30,7 +30,7 @@ class Catalogue:
             return _FIXED[policy_id]
         family, _, parameter = policy_id.partition(":")
         if family == "thr":
-            return ThresholdPolicy(_number(policy_id, parameter))
+            return ThresholdPolicy(policy_id, _number(policy_id, parameter))
         if family in _PRIORS:
             if self._table is None:
                 raise UnknownPolicyError(

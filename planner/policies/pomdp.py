@@ -52,7 +52,7 @@ class TablePolicy:
 
     @property
     def id(self) -> str:
-        """`pomdp:LAMBDA` or `pomdp-memoryless:LAMBDA`."""
+        """`pomdp:LAMBDA` or `pomdp-memoryless:LAMBDA`, as it was asked for."""
         return self._id
 
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:

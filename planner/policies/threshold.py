@@ -10,10 +10,15 @@ from planner.decision import Action, Carry, Decision, Proposal
 class ThresholdPolicy:
     """Regenerate iff r_t < threshold (the paper's TRIM-Thr).
 
+    Attributes:
+        id: as it was asked for.
+        threshold: in [0, 1].
+
     Raises:
         InputError: the threshold is outside [0, 1].
     """
 
+    id: str
     threshold: float
 
     def __post_init__(self) -> None:
@@ -21,11 +26,6 @@ class ThresholdPolicy:
             raise InputError(
                 "policy thr", field="threshold", value=self.threshold, remedy="a number in [0, 1], for example thr:0.5"
             )
-
-    @property
-    def id(self) -> str:
-        """`thr:THRESHOLD`."""
-        return f"thr:{self.threshold:g}"
 
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """Compare the newest score with the threshold."""

@@ -24,6 +24,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["PlannerService"].full_name
 _MESSAGE_BYTES = 64 * 1024
 _CONCURRENT_CALLS = 1024
 _DRAIN_SECONDS = 5.0
+_LARGEST_PORT = 65535
 
 
 class PlannerServicer(pb_grpc.PlannerServiceServicer):
@@ -82,10 +83,10 @@ def check_loopback(listen: str) -> None:
     Raises:
         InputError: the address is malformed or not loopback.
     """
-    if listen.startswith("unix:"):
-        return
     host, _, port = listen.rpartition(":")
-    if not port.isdigit():
+    if host == "unix" and port:
+        return
+    if not port.isdigit() or int(port) > _LARGEST_PORT:
         raise InputError("--listen", field="address", value=listen, remedy="write HOST:PORT or unix:PATH")
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback

@@ -50,3 +50,20 @@ async def test_a_caller_who_leaves_does_not_disturb_the_others() -> None:
     with pytest.raises(asyncio.CancelledError):
         await leaving
     await batcher.close()
+
+
+async def test_a_model_that_answers_too_little_leaves_nobody_waiting() -> None:
+    batcher: Batcher[int, int] = Batcher(lambda batch: list(batch)[1:], largest=4)
+    answers = await asyncio.gather(*(batcher.ask(x) for x in range(3)), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["2 answers to 3 requests"] * 3
+    await batcher.close()
+
+
+async def test_closing_leaves_nobody_waiting() -> None:
+    batcher: Batcher[int, int] = Batcher(list, largest=2)
+    asked = [asyncio.create_task(batcher.ask(x)) for x in range(6)]
+    await asyncio.sleep(0)
+    await batcher.close()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(answer == x or isinstance(answer, asyncio.CancelledError) for x, answer in enumerate(answers))
+    assert any(isinstance(answer, asyncio.CancelledError) for answer in answers)

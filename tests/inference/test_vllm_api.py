@@ -1,5 +1,6 @@
 """What a server may do wrong, from a server that does it."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from inference.engines.base import EngineError, Sampling
 from inference.engines.vllm import VllmEngine
 from inference.scorers.vllm import VllmScorer
-from inference.step import Stop
+from inference.step import Step, Stop
 
 GOOD: dict[str, Any] = {
     "/v1/models": {"data": [{"id": "m"}]},
@@ -90,13 +91,25 @@ async def test_passing_errors_are_asked_again(server: Server) -> None:
     [
         ("/v1/completions", (400, b'{"error": "too long"}'), "status 400.*too long"),
         ("/v1/completions", (500, b"down"), "status 500"),
-        ("/v1/completions", (200, b'{"choices": [{"te'), "not JSON"),
-        ("/v1/completions", (200, b"[]"), "not a JSON object"),
-        ("/v1/completions", (200, b"{}"), "choices.0"),
-        ("/v1/completions", (200, b'{"choices": []}'), "choices.0"),
-        ("/v1/completions", (200, b'{"choices": [{"text": "x"}]}'), "token_ids"),
+        ("/v1/completions", (200, b'{"choices": [{"te'), "Invalid JSON"),
+        ("/v1/completions", (200, b"[]"), "the answer"),
+        ("/v1/completions", (200, b"{}"), "choices"),
+        ("/v1/completions", (200, b'{"choices": []}'), "choices"),
+        ("/v1/completions", (200, b'{"choices": [{"text": "x", "finish_reason": "stop"}]}'), "token_ids"),
+        (
+            "/v1/completions",
+            (200, b'{"choices": [{"text": "x", "token_ids": [], "finish_reason": "abort"}]}'),
+            "token_ids",
+        ),
+        (
+            "/v1/completions",
+            (200, b'{"choices": [{"text": "x", "token_ids": [1], "finish_reason": "abort"}]}'),
+            "finish_reason",
+        ),
         ("/v1/models", (404, b""), "status 404"),
-        ("/tokenize", (200, b"{}"), "tokens"),
+        ("/v1/models", (200, b"{}"), "data"),
+        ("/v1/models", (200, b'{"data": []}'), "no model"),
+        ("/tokenize", (200, b'{"tokens": null}'), "tokens"),
     ],
 )
 async def test_wrong_answers_are_one_clear_error(
@@ -110,7 +123,13 @@ async def test_wrong_answers_are_one_clear_error(
 
 
 @pytest.mark.parametrize(
-    ("answer", "complaint"), [(b'{"data": [{"data": []}]}', "0 scores for 1 steps"), (b'{"data": []}', "data.0.data")]
+    ("answer", "complaint"),
+    [
+        (b'{"data": [{"data": []}]}', "0 scores for 1 steps"),
+        (b'{"data": []}', "data"),
+        (b'{"data": [{"data": [[0.5]]}]}', "data.0.data.0"),
+        (b'{"data": [{"data": [[0.5, 1.5]]}]}', "data.0.data.0.1"),
+    ],
 )
 async def test_missing_scores_are_never_invented(server: Server, answer: bytes, complaint: str) -> None:
     server.answers["/pooling"] = [(200, answer)]
@@ -127,3 +146,19 @@ async def test_no_server_is_one_clear_error() -> None:
     with pytest.raises(EngineError, match="is the server up"):
         await engine.propose("p", (), seed=0)
     await engine.close()
+
+
+async def test_a_caller_who_leaves_does_not_take_the_others_along(server: Server) -> None:
+    engine = VllmEngine(_url(server), Sampling())
+    asked = [asyncio.create_task(engine.propose("p", (), seed=seed)) for seed in range(3)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert all(isinstance(answer, Step) and answer.text == "A" for answer in answers[1:])
+    await engine.close()
+
+
+def test_a_url_that_cannot_be_one_is_refused() -> None:
+    with pytest.raises(EngineError, match="HOST:PORT"):
+        VllmEngine("http://x:notaport", Sampling())

@@ -55,6 +55,21 @@ def test_mirrored_samples_give_a_mirrored_density() -> None:
     assert mirrored == pytest.approx(cells[::-1, ::-1], abs=1e-12)
 
 
+def test_narrow_kernels_are_integrated_as_accurately_as_wide_ones() -> None:
+    rng = np.random.default_rng(0)
+    samples = np.column_stack((rng.random(400), 0.7 + 0.01 * rng.standard_normal(400)))
+    density = ReflectedKDE.fit_scott(samples)
+    fine = density.cell_masses(8, 40).reshape(4, 2, 4, 10).sum(axis=(1, 3))
+    assert density.cell_masses(4, 4) == pytest.approx(fine, abs=1e-12)
+
+
+def test_all_but_constant_samples_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    samples = np.column_stack((rng.random(400), 0.7 + 1e-9 * rng.standard_normal(400)))
+    with pytest.raises(InputError, match="label more"):
+        ReflectedKDE.fit_scott(samples).cell_masses(10, 10)
+
+
 @pytest.mark.parametrize(
     "samples", [np.array([[0.5, 0.5]] * 2), np.full((9, 2), 0.4), np.linspace(0, 1, 9)[:, None].repeat(2, axis=1)]
 )

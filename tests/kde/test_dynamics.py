@@ -36,6 +36,13 @@ def test_constant_lengths_have_no_slope() -> None:
     assert (tokens.strong_intercept, tokens.strong_slope) == (10.0, 0.0)
 
 
+def test_a_line_that_would_start_below_zero_goes_through_it() -> None:
+    weak, strong = [_trace("a", -1, [10, 20, 30])], [_trace("a", -1, [10, 35, 60])]
+    tokens = fit_tokens(weak, strong, bins=2)
+    assert tokens.strong_intercept == 0
+    assert tokens.strong_slope == pytest.approx((100 + 700 + 1800) / (100 + 400 + 900))
+
+
 def test_token_counts_and_shared_problems_are_needed() -> None:
     with pytest.raises(InputError, match="tokens"):
         fit_tokens([_trace("a", -1, None)], STRONG, bins=2)

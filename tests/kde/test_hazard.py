@@ -45,6 +45,10 @@ def test_the_authors_predictors_are_read(reference: Path) -> None:
         ("gap", "every step"),
         ("absent", "it holds"),
         ("empty", "one probability"),
+        ("words", "list of numbers"),
+        ("ragged", "list of numbers"),
+        ("number", "list of numbers"),
+        ("short", "max_steps"),
     ],
 )
 def test_bad_hazards_are_named(tmp_path: Path, key: str, complaint: str) -> None:
@@ -54,6 +58,10 @@ def test_bad_hazards_are_named(tmp_path: Path, key: str, complaint: str) -> None
         "nan": [float("nan"), 1.0],
         "gap": {"max_steps": 4, "probs_dict": {"1": 0.1, "3": 0.2}},
         "empty": [],
+        "words": ["a", 1],
+        "ragged": [[0.1], 1],
+        "number": 3,
+        "short": {"max_steps": -5, "probs_dict": {}},
     }
     (tmp_path / "h.json").write_text(json.dumps(hazards))
     with pytest.raises(InputError, match=complaint):

@@ -97,8 +97,11 @@ def test_a_smaller_gap_tightens_both_bounds(pomdp: RoutingPOMDP) -> None:
     (loose,) = solve_exact(pomdp, [0.002], gap=1e-2)
     (tight,) = solve_exact(pomdp, [0.002], gap=1e-6)
     assert loose.lower <= tight.lower <= tight.upper <= loose.upper
-    with pytest.raises(InputError, match="gap"):
-        solve_exact(pomdp, [0.002], gap=1e-15)
+    for gap in (1e-15, 0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="gap"):
+            solve_exact(pomdp, [0.002], gap=gap)
+    with pytest.raises(InputError, match="at least one"):
+        solve_exact(pomdp, [])
 
 
 @pytest.mark.parametrize("lam", [0.0, -1.0, float("nan"), float("inf")])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,11 @@ from planner.metrics import Outcome, measure
 def _outcomes(count: int = 400) -> dict[str, Outcome]:
     rng = np.random.default_rng(0)
     difficulty = rng.random(count)
+    ids = tuple(map(str, range(count)))
     return {
-        "weak": Outcome((difficulty < 0.4).astype(float), np.zeros(count)),
-        "strong": Outcome((difficulty < 0.9).astype(float), np.full(count, 100.0)),
-        "half": Outcome((difficulty < 0.65).astype(float), np.where(difficulty < 0.5, 10.0, 30.0)),
+        "weak": Outcome(ids, (difficulty < 0.4).astype(float), np.zeros(count)),
+        "strong": Outcome(ids, (difficulty < 0.9).astype(float), np.full(count, 100.0)),
+        "half": Outcome(ids, (difficulty < 0.65).astype(float), np.where(difficulty < 0.5, 10.0, 30.0)),
     }
 
 
@@ -46,5 +49,6 @@ def test_there_must_be_a_gap_and_the_same_problems() -> None:
             strong="strong",
             rng=np.random.default_rng(1),
         )
+    other = replace(outcomes["half"], problems=outcomes["half"].problems[::-1])
     with pytest.raises(InputError, match="problems"):
-        measure(outcomes | {"half": _outcomes(10)["half"]}, weak="weak", strong="strong", rng=np.random.default_rng(1))
+        measure(outcomes | {"half": other}, weak="weak", strong="strong", rng=np.random.default_rng(1))

@@ -209,6 +209,8 @@ def test_closing_standard_input_ends_a_child_planner(table_directory: Path) -> N
         ("example.org:1", "loopback"),
         ("nonsense", "HOST:PORT"),
         ("127.0.0.1:port", "HOST:PORT"),
+        ("127.0.0.1:99999", "HOST:PORT"),
+        ("unix:", "HOST:PORT"),
     ],
 )
 def test_only_loopback_is_served(table_directory: Path, listen: str, complaint: str) -> None:

@@ -82,3 +82,14 @@ def test_lambdas_are_stored_in_order(pomdp: RoutingPOMDP) -> None:
     table = tabulate(pomdp, solve_exact(pomdp, [0.006, 0.0005]), resolution=4)
     assert [entry.lam for entry in table.entries] == [0.0005, 0.006]
     assert table.break_even.shape == (2, 6, 2, 15)
+
+
+def test_a_lambda_beyond_float32_is_refused_before_anything_is_written(pomdp: RoutingPOMDP) -> None:
+    with pytest.raises(InputError, match="lambda is 1e-40"):
+        tabulate(pomdp, solve_exact(pomdp, [0.01, 1e-40]), resolution=4)
+
+
+def test_lambdas_with_many_digits_keep_their_names(pomdp: RoutingPOMDP) -> None:
+    table = tabulate(pomdp, solve_exact(pomdp, [0.0012345678]), resolution=4)
+    with pytest.raises(InputError, match="built for 0.0012345678"):
+        table.index(0.00123457)
