@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from benchmarks.measure import Result
 from benchmarks.solving import reference_pomdp
 from inference.concurrency import for_each
-from inference.demo.planner_process import planner_process
+from inference.planner_process import planner_process
 from planner.exact import solve_exact
 from planner.table import tabulate
 from planner.v1 import planner_pb2 as pb
@@ -35,7 +35,7 @@ def run() -> dict[str, Result]:
 
 async def _measure(tables: Path) -> dict[str, Result]:
     results = {}
-    async with planner_process(tables) as address, aio.insecure_channel(address) as channel:
+    async with planner_process(tables, log=tables / "planner.log") as address, aio.insecure_channel(address) as channel:
         decide = pb_grpc.PlannerServiceStub(channel).Decide
         health: Any = health_pb2_grpc.HealthStub(channel)  # its stubs do not know grpc.aio
         empty = health_pb2.HealthCheckRequest(service="")

@@ -7,11 +7,11 @@ from pathlib import Path
 from benchmarks.measure import Result, seconds_side_by_side
 from benchmarks.solving import reference_pomdp
 from inference.concurrency import for_each
-from inference.demo.planner_process import planner_process
 from inference.engines.base import Sampling
-from inference.episode import EpisodeSettings, routed_episode
+from inference.episode import EpisodeSettings, Trio, routed_episode
 from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
-from inference.lab.shipped import LAB_MODELS, lab_problems
+from inference.lab.shipped import lab_places, lab_problems
+from inference.planner_process import planner_process
 from inference.problems import Problem
 from inference.records import Episode
 from planner.client import PlannerClient
@@ -22,8 +22,7 @@ _PROBLEMS = lab_problems(48, seed=31)
 
 
 def run() -> dict[str, Result]:
-    weak, strong, prm = (str(LAB_MODELS / name) for name in ("weak", "strong", "prm"))
-    settings = FleetSettings(weak, strong, prm, EngineKind.TRANSFORMERS, Sampling(max_step_tokens=64), Path("unused"))
+    settings = FleetSettings(lab_places(), EngineKind.TRANSFORMERS, Sampling(max_step_tokens=64), Path("unused"))
     alone, together = seconds_side_by_side(lambda: _propose(settings, 1), lambda: _propose(settings, 48), rounds=3)
     return {
         "proposals, 48 at once against one at a time": Result(alone / together, "x", 4),
@@ -53,7 +52,7 @@ async def _planner_share(settings: FleetSettings) -> float:
         tabulate(pomdp, solve_exact(pomdp, [0.0025])).save(Path(directory))
         async with (
             open_fleet(settings) as fleet,
-            planner_process(Path(directory)) as address,
+            planner_process(Path(directory), log=Path(directory) / "planner.log") as address,
             PlannerClient(address) as planner,
         ):
             await _route(fleet, planner, episodes)
@@ -61,7 +60,9 @@ async def _planner_share(settings: FleetSettings) -> float:
 
 
 async def _route(fleet: Fleet, planner: PlannerClient, episodes: list[Episode]) -> None:
+    models = Trio(fleet.weak, fleet.strong, fleet.scorer)
+
     async def work(problem: Problem) -> None:
-        episodes.append(await routed_episode(problem, fleet, planner, EpisodeSettings("pomdp:0.0025", 0, 30)))
+        episodes.append(await routed_episode(problem, models, planner, EpisodeSettings("pomdp:0.0025", 0, 30)))
 
     await for_each(_PROBLEMS, work, concurrency=32)

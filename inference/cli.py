@@ -1,8 +1,10 @@
 """The `trim` command. Sub-commands load when they are used."""
 
 import logging
+import signal
 import sys
 from importlib.metadata import version
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
@@ -26,14 +28,24 @@ app.command("inference.demo.cli:app", name="demo", help="The main job from nothi
 def main() -> None:
     """Run the command line: errors of the user are one line on standard error and status 2."""
     logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry that works out is nobody's business here
+    for number in (
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # leave as after Ctrl-C: keep what is finished, stop what was started
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app(exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        sys.stderr.write(f"trim: {' '.join(str(error).split())} See `trim --help`.\n")
-        sys.exit(2)
+        _refuse(f"{error} See `trim --help`.")
     except TrimError as error:
-        sys.stderr.write(f"trim: {error}\n")
-        sys.exit(2)
+        _refuse(str(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        _refuse(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"trim: {' '.join(message.split())}\n")
+    sys.exit(2)

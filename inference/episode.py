@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass, field
 
 from inference.engines.base import Engine
-from inference.fleet import Fleet
 from inference.grading import is_correct
 from inference.problems import Problem
 from inference.records import Episode, StepRecord
+from inference.scorers.base import Scorer
 from inference.step import Author, Step, solution_text
 from kde.artefact import TOOL
 from planner.decision import Action, Carry, Decision, Planner, Proposal
@@ -30,15 +30,24 @@ class EpisodeSettings:
     max_steps: int
 
 
-async def routed_episode(problem: Problem, fleet: Fleet, planner: Planner, settings: EpisodeSettings) -> Episode:
+@dataclass(frozen=True, slots=True)
+class Trio:
+    """The three models that a routed episode drives."""
+
+    weak: Engine
+    strong: Engine
+    scorer: Scorer
+
+
+async def routed_episode(problem: Problem, models: Trio, planner: Planner, settings: EpisodeSettings) -> Episode:
     """M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so; until the answer ends."""
     log = _Log(problem, settings)
     prefix: list[Step] = []
     carry: Carry | None = None
     for t in range(1, settings.max_steps + 1):
-        proposal = await fleet.weak.propose(problem.problem, prefix, seed=_seed(problem, settings, t, Author.WEAK))
+        proposal = await models.weak.propose(problem.problem, prefix, seed=_seed(problem, settings, t, Author.WEAK))
         with log.score_time:
-            scores = await fleet.scorer.score(problem.problem, [step.text for step in [*prefix, proposal]])
+            scores = await models.scorer.score(problem.problem, [step.text for step in [*prefix, proposal]])
         final = proposal.ends_answer or t == settings.max_steps
         seen = Proposal.from_scores(scores, tokens=len(proposal.token_ids), final=final)
         with log.planner_time:
@@ -46,7 +55,7 @@ async def routed_episode(problem: Problem, fleet: Fleet, planner: Planner, setti
         accepted, author = proposal, Author.WEAK
         if decision.action is Action.REGENERATE:
             author = Author.STRONG
-            accepted = await fleet.strong.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
+            accepted = await models.strong.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
         prefix.append(accepted)
         log.steps.append(_decided(accepted, author, proposal, scores, decision))
         if accepted.ends_answer:

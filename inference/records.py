@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from inference.step import Author
+from kde.errors import ArtefactError
 
 BELIEF = pl.Array(pl.Float64, 3)
 STEP_SCHEMA = pl.Struct(
@@ -110,6 +111,21 @@ def write_part(directory: Path, episodes: Sequence[Episode]) -> None:
 
 
 def read_episodes(directory: Path) -> pl.DataFrame:
-    """All finished episodes of a directory of parts, in the columns of `SCHEMA`; none where it does not exist."""
-    parts = sorted(directory.glob("part-*.parquet"))
-    return pl.concat([pl.read_parquet(part, schema=SCHEMA) for part in parts]) if parts else pl.DataFrame(schema=SCHEMA)
+    """All finished episodes of a directory of parts, in the columns of `SCHEMA`; none where it does not exist.
+
+    Raises:
+        ArtefactError: a part is damaged, or of another version.
+    """
+    return pl.concat(
+        [_read_part(part) for part in sorted(directory.glob("part-*.parquet"))] or [pl.DataFrame(schema=SCHEMA)]
+    )
+
+
+def _read_part(part: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(part, schema=SCHEMA)
+    except pl.exceptions.PolarsError as error:
+        told = " ".join(str(error).split())[:120]
+        raise ArtefactError(
+            part, f"cannot be read ({told})", remedy="remove it: its problems are solved again"
+        ) from error

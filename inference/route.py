@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from inference.episode import EpisodeSettings, routed_episode, solo_episode
+from inference.episode import EpisodeSettings, Trio, routed_episode, solo_episode
 from inference.fleet import Fleet
 from inference.records import Episode
 from inference.runner import Run, Solve
 from inference.step import Author
 from kde.errors import InputError
 from planner.client import PlannerClient
-from planner.decision import Planner
+from planner.decision import Planner, Proposal
 from planner.local import LocalPlanner
 from planner.table import PolicyTable
 
@@ -42,15 +42,34 @@ async def route(
     concurrency: int,
     on_episode: Callable[[Episode], None] = lambda _: None,
 ) -> None:
-    """Solve what remains of a run. `weak` and `strong` are the models alone: they need no PRM and no planner."""
+    """Solve what remains of a run. `weak` and `strong` are the models alone: they need no PRM and no planner.
+
+    Raises:
+        InputError: a model that the policy needs has no place.
+    """
     await run.finish(_solver(fleet, planner, settings), concurrency=concurrency, on_episode=on_episode)
 
 
 def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings) -> Solve:
     match settings.policy:
         case "weak":
-            return lambda problem: solo_episode(problem, fleet.weak, Author.WEAK, settings)
+            weak = fleet.weak
+            return lambda problem: solo_episode(problem, weak, Author.WEAK, settings)
         case "strong":
-            return lambda problem: solo_episode(problem, fleet.strong, Author.STRONG, settings)
+            strong = fleet.strong
+            return lambda problem: solo_episode(problem, strong, Author.STRONG, settings)
         case _:
-            return lambda problem: routed_episode(problem, fleet, planner, settings)
+            models = Trio(fleet.weak, fleet.strong, fleet.scorer)
+            return lambda problem: routed_episode(problem, models, planner, settings)
+
+
+async def table_hash(planner: Planner, policy: str) -> str:
+    """Content hash of the table behind a policy, empty where there is none; asks for one decision, so it also proves the policy.
+
+    Raises:
+        TrimError: the planner does not know the policy, or does not answer.
+    """
+    if policy in {"weak", "strong"}:
+        return ""
+    first = Proposal(1, earlier=1.0, newest=1.0, tokens=1, final=False)
+    return (await planner.decide(policy, first, None)).table_hash

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from inference.engines.base import Sampling
 from inference.episode import EpisodeSettings
 from inference.fleet import EngineKind, FleetSettings, open_fleet
-from inference.lab.shipped import LAB_MODELS, lab_problems
+from inference.lab.shipped import lab_places, lab_problems
 from inference.problems import Problem
 from inference.progress import EpisodeTally, live_progress
 from inference.records import read_episodes
-from inference.route import open_planner, route
+from inference.route import open_planner, route, table_hash
 from inference.runner import Run
 from kde.errors import InputError
 from kde.jsonl import read_jsonl
@@ -52,22 +52,17 @@ class Models:
         """The fleet that these options describe.
 
         Raises:
-            InputError: a model is missing.
+            InputError: an option is out of range.
         """
-        found = {"weak": self.weak, "strong": self.strong, "prm": self.prm}
-        if self.lab:
-            found = {name: place or str(LAB_MODELS / name) for name, place in found.items()}
-        for name, place in found.items():
-            if place is None:
-                raise InputError(
-                    "models", field=f"--{name}", value=None, remedy="name a directory or URL, or use --lab"
-                )
+        named = {"weak": self.weak, "strong": self.strong, "prm": self.prm}
+        places = (lab_places() if self.lab else {}) | {
+            name: place for name, place in named.items() if place is not None
+        }
         try:
             sampling = Sampling(temperature=self.temperature, max_step_tokens=self.max_step_tokens)
         except ValidationError as error:
             raise InputError.of_validation("models", error) from error
-        places = {name: str(place) for name, place in found.items()}
-        return FleetSettings(**places, kind=self.engine, sampling=sampling, logs=logs)
+        return FleetSettings(places, self.engine, sampling, logs)
 
 
 @app.default
@@ -81,44 +76,41 @@ def run(
     models: Models = Models(),
     server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None,
     tables: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None,
-    seed: Annotated[int, Parameter(help="of the sampling, and of the lab's problems")] = 0,
+    seed: Annotated[
+        int, Parameter(validator=Number(gte=0, lt=2**31), help="of the sampling, and of the lab's problems")
+    ] = 0,
     max_steps: Annotated[int, Parameter(validator=Number(gte=1), help="T, the step limit")] = 30,
     concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="problems in flight")] = 64,
     as_json: AsJson = False,
 ) -> None:
     """Solve problems step by step under one policy."""
     chosen = _problems(problems, seed, lab=models.lab)
-    fleet = models.settings(out / "logs")
     settings = EpisodeSettings(policy, seed, max_steps)
-    claimed = {
-        "policy": policy,
-        "seed": seed,
-        "max_steps": max_steps,
-        "models": {"weak": fleet.weak, "strong": fleet.strong, "prm": fleet.prm, "engine": fleet.kind.value},
-        "sampling": fleet.sampling.model_dump(),
-    }
-    work = Run(out, claimed, chosen)
-    asyncio.run(_route(work, fleet, settings, server, tables, total=len(chosen), concurrency=concurrency))
+    described = models.settings(out / "logs")
+    asyncio.run(_route(chosen, settings, described, server=server, tables=tables, out=out, concurrency=concurrency))
     _report(out, as_json=as_json)
 
 
 async def _route(
-    work: Run,
-    fleet: FleetSettings,
+    problems: Sequence[Problem],
     settings: EpisodeSettings,
+    models: FleetSettings,
+    *,
     server: str | None,
     tables: Path | None,
-    *,
-    total: int,
+    out: Path,
     concurrency: int,
 ) -> None:
-    remaining = len(work.remaining())
-    if not remaining:
-        return
-    async with open_planner(server, tables) as planner, open_fleet(fleet) as models:
-        with live_progress() as progress:
-            tally = EpisodeTally(progress, settings.policy, total=total, done=total - remaining)
-            await route(work, models, planner, settings, concurrency=concurrency, on_episode=tally.add)
+    async with open_planner(server, tables) as planner:
+        table = await table_hash(planner, settings.policy)
+        run = Run(out, {**asdict(settings), **models.describe(), "table": table}, problems)
+        remaining = len(run.remaining())
+        if not remaining:
+            return
+        async with open_fleet(models) as fleet:
+            with live_progress() as progress:
+                tally = EpisodeTally(progress, settings.policy, total=len(problems), done=len(problems) - remaining)
+                await route(run, fleet, planner, settings, concurrency=concurrency, on_episode=tally.add)
 
 
 def _problems(source: str, seed: int, *, lab: bool) -> Sequence[Problem]:

@@ -21,16 +21,24 @@ Solve = Callable[[Problem], Awaitable[Episode]]
 class Run:
     """A run's directory: `run.json` says what it is, `episodes/` holds what is finished.
 
+    Args:
+        directory: where it lives; nothing is written there before `finish`.
+        settings: what the run is (JSON values); a directory holds one run, and only the same settings resume it.
+        problems: what it solves.
+
     Raises:
         InputError: the directory holds a run with other settings or problems.
-        ArtefactError: its `run.json` cannot be read.
+        ArtefactError: its files cannot be read.
     """
 
     def __init__(self, directory: Path, settings: dict[str, Any], problems: Sequence[Problem]) -> None:
-        self.directory = directory
         self.episodes = directory / "episodes"
+        self._directory = directory
         self._problems = problems
-        self._claim({**settings, "problems": len(problems), "problems_sha256": fingerprint(problems)})
+        self._settings = json.loads(
+            json.dumps({**settings, "problems": len(problems), "problems_sha256": fingerprint(problems)})
+        )
+        self._check()
 
     def remaining(self) -> list[Problem]:
         """Problems without a finished episode, in order."""
@@ -45,7 +53,7 @@ class Run:
         The first error ends the run: episodes under way are cancelled, finished ones are written, and the error is raised.
 
         Raises:
-            InputError: another process is at work on this run.
+            InputError: another process is at work on this run, or has made another run of the directory.
         """
         finished: list[Episode] = []
 
@@ -57,25 +65,29 @@ class Run:
                 write_part(self.episodes, finished)
                 finished.clear()
 
-        with exclusive(self.directory / ".lock"):
+        with exclusive(self._directory / ".lock"):
+            self._check()
+            replace_file(self._directory / "run.json", (json.dumps(self._settings, indent=2) + "\n").encode())
             try:
                 await for_each(self.remaining(), work, concurrency=concurrency)
             finally:
                 if finished:
                     write_part(self.episodes, finished)
 
-    def _claim(self, settings: dict[str, Any]) -> None:
-        path = self.directory / "run.json"
-        wanted = json.loads(json.dumps(settings))
+    def _check(self) -> None:
+        """Compare with the run that the directory holds, if any."""
+        path = self._directory / "run.json"
         if not path.exists():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            replace_file(path, (json.dumps(settings, indent=2) + "\n").encode())
             return
         try:
             found = json.loads(path.read_bytes())
         except ValueError as error:
             raise ArtefactError(path, f"is not JSON ({error})", remedy="remove the directory") from error
-        for key in sorted(wanted.keys() | found.keys()):
-            if wanted.get(key) != found.get(key):
-                remedy = f"this run has {wanted.get(key)!r}: choose another --out, or repeat the settings to resume"
+        if not isinstance(found, dict):
+            raise ArtefactError(path, "is not a JSON object", remedy="remove the directory")
+        for key in sorted(self._settings.keys() | found.keys()):
+            if self._settings.get(key) != found.get(key):
+                remedy = (
+                    f"you ask for {self._settings.get(key)!r}: repeat the settings to resume, or choose another --out"
+                )
                 raise InputError(path, field=key, value=found.get(key), remedy=remedy)

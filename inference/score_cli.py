@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from inference.fleet import open_scorer
-from inference.lab.shipped import LAB_MODELS
+from inference.lab.shipped import lab_places
 from inference.progress import live_progress
 from inference.scoring import score_traces
 from kde.errors import InputError
@@ -40,7 +40,7 @@ def run(
     """Write the PRM scores of every labelled trace."""
     if lab == (prm is not None):
         raise InputError("score", field="--prm", value=prm, remedy="give one of --prm and --lab")
-    place = str(LAB_MODELS / "prm") if prm is None else prm
+    place = lab_places()["prm"] if prm is None else prm
     traces = read_jsonl(labels, LabelledTrace)
     asyncio.run(_score(place, name or ("lab" if lab else place), traces, out, concurrency))
     if as_json:

@@ -1,6 +1,6 @@
 """Local vLLM servers on the CPU: start, wait until they answer, stop.
 
-Servers die with their parent's `LocalServers`; each has its own process group and log file.
+Servers end with their `LocalServers`, or with this process however that ends; each has its own process group and log file.
 """
 
 import asyncio
@@ -36,6 +36,8 @@ _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # otherwise every server binds to the first core
 }
+_UNWANTED = {"VLLM_CPU_KVCACHE_SPACE"}
+"""In whole GiB, it would override --kv-cache-memory-bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,16 @@ class LocalServers:
 
     async def _start(self) -> Mapping[str, str]:
         urls = {}
+        environment = {k: v for k, v in os.environ.items() if k not in _UNWANTED} | _ENVIRONMENT
         for model in self._models:
             port = _free_port()
             with (self._logs / f"{model.name}.log").open("wb") as log:
                 self._processes[model.name] = subprocess.Popen(  # noqa: ASYNC220, S603  it does not wait; our own command
-                    model.command(port), stdout=log, stderr=log, env=os.environ | _ENVIRONMENT, start_new_session=True
+                    [sys.executable, "-m", "inference.with_parent", str(os.getpid()), *model.command(port)],
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                    start_new_session=True,
                 )
             urls[model.name] = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + _READY_SECONDS

@@ -13,7 +13,7 @@ from inference.demo.pipeline import DemoSettings, run_demo
 from inference.demo.summary import summarise
 from inference.engines.base import Sampling
 from inference.fleet import EngineKind, FleetSettings
-from inference.lab.shipped import LAB_MODELS
+from inference.lab.shipped import lab_places
 from inference.progress import live_progress
 from kde.artefact import replace_file
 from kde.terminal import AsJson, print_json, print_table
@@ -50,8 +50,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on the lab's models and fresh problems."""
-    places = {name: str(LAB_MODELS / name) for name in ("weak", "strong", "prm")}
-    fleet = FleetSettings(**places, kind=engine, sampling=Sampling(max_step_tokens=64), logs=out / "logs")
+    fleet = FleetSettings(lab_places(), engine, Sampling(max_step_tokens=64), out / "logs")
     settings = DemoSettings(out, fleet, calibration, problems, thresholds, lambdas)
     with live_progress() as progress:
         result = asyncio.run(run_demo(settings, progress))

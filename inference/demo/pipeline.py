@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 from rich.progress import Progress
 
-from inference.demo.planner_process import planner_process
 from inference.episode import EpisodeSettings
 from inference.fleet import Fleet, FleetSettings, open_fleet
 from inference.lab.labelling import label_episodes, write_labels
 from inference.lab.shipped import lab_problems
+from inference.planner_process import planner_process
 from inference.problems import Problem
 from inference.progress import EpisodeTally
 from inference.records import read_episodes
@@ -81,13 +81,18 @@ class DemoResult:
 
 
 async def run_demo(settings: DemoSettings, progress: Progress) -> DemoResult:
-    """Run every stage that is not on disk yet."""
+    """Run every stage; episodes and scores that are on disk are not made again."""
     evaluation = _Problems("evaluation", EVALUATION_SEED, lab_problems(settings.evaluation, seed=EVALUATION_SEED))
     async with open_fleet(settings.fleet) as fleet:
         stages = _Stages(settings, fleet, progress)
         model, table = await stages.prepare()
-        async with planner_process(settings.out / "table") as address, PlannerClient(address) as planner:
-            episodes = {policy: await stages.episodes(planner, policy, evaluation) for policy in settings.policies}
+        async with (
+            planner_process(settings.out / "table", log=settings.out / "logs" / "planner.log") as address,
+            PlannerClient(address) as planner,
+        ):
+            episodes = {
+                policy: await stages.episodes(planner, policy, evaluation, table) for policy in settings.policies
+            }
     return DemoResult(model, table, episodes)
 
 
@@ -140,15 +145,13 @@ class _Stages:
         table.save(out / "table")
         return table
 
-    async def episodes(self, planner: Planner, policy: str, asked: _Problems) -> pl.DataFrame:
+    async def episodes(
+        self, planner: Planner, policy: str, asked: _Problems, table: PolicyTable | None = None
+    ) -> pl.DataFrame:
         """The episodes of one policy on every problem; those that are not on disk yet are made."""
         settings = self.settings
-        described = {
-            "policy": policy,
-            "seed": asked.seed,
-            "max_steps": settings.max_steps,
-            "engine": settings.fleet.kind.value,
-        }
+        described = {"policy": policy, "seed": asked.seed, "max_steps": settings.max_steps, **settings.fleet.describe()}
+        described |= {"table": table.content_hash} if table else {}
         run = Run(settings.out / asked.purpose / policy.replace(":", "-"), described, asked.problems)
         done = len(asked.problems) - len(run.remaining())
         tally = EpisodeTally(self.progress, f"{asked.purpose} {policy}", total=len(asked.problems), done=done)

@@ -5,13 +5,11 @@ import pytest
 
 from inference.engines.base import Sampling
 from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
-from inference.lab.shipped import LAB_MODELS
+from inference.lab.shipped import lab_places
 
 
 def lab_fleet(kind: EngineKind, temperature: float, logs: Path) -> FleetSettings:
-    weak, strong, prm = (str(LAB_MODELS / name) for name in ("weak", "strong", "prm"))
-    sampling = Sampling(temperature=temperature, max_step_tokens=64)
-    return FleetSettings(weak, strong, prm, kind, sampling, logs)
+    return FleetSettings(lab_places(), kind, Sampling(temperature=temperature, max_step_tokens=64), logs)
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """The embedded engine and scorer, with the lab's models."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from inference.engines.base import EngineError, Sampling
 from inference.engines.transformers import TransformersEngine
-from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
+from inference.fleet import EngineKind, Fleet, open_fleet
 from inference.lab.language import generate_problems
 from inference.lab.shipped import LAB_MODELS, lab_problems
 from inference.scorers.transformers import TransformersScorer
@@ -89,7 +90,11 @@ async def test_a_solution_beyond_the_prms_context_is_an_error() -> None:
 
 async def test_a_directory_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     good = lab_fleet(EngineKind.TRANSFORMERS, 0.7, tmp_path)
-    bad = FleetSettings(str(tmp_path), good.strong, good.prm, good.kind, good.sampling, good.logs)
-    with pytest.raises(InputError, match="config.json"):
-        async with open_fleet(bad):
-            pass
+    async with open_fleet(replace(good, places={"weak": str(tmp_path)})) as fleet:
+        with pytest.raises(InputError, match="config.json"):
+            fleet.weak  # noqa: B018  loads it
+        with pytest.raises(InputError, match="--strong"):
+            fleet.strong  # noqa: B018
+        (tmp_path / "config.json").write_text("{}")
+        with pytest.raises(EngineError, match="cannot be loaded"):
+            fleet.weak  # noqa: B018

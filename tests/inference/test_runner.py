@@ -47,10 +47,12 @@ async def test_a_run_that_stops_keeps_what_is_finished_and_goes_on(tmp_path: Pat
         ({"policy": "thr:0.5"}, PROBLEMS[:9], "problems"),
     ],
 )
-def test_another_run_in_the_same_place_is_refused(
+async def test_another_run_in_the_same_place_is_refused(
     tmp_path: Path, settings: dict[str, object], problems: list[Problem], field: str
 ) -> None:
-    Run(tmp_path, {"policy": "thr:0.5"}, PROBLEMS)
+    started = Run(tmp_path, {"policy": "thr:0.5"}, PROBLEMS)
+    Run(tmp_path, settings, problems)  # nothing is claimed before it runs
+    await started.finish(_solve, concurrency=5)
     with pytest.raises(InputError, match=field):
         Run(tmp_path, settings, problems)
 
@@ -70,7 +72,14 @@ async def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
     assert read_episodes(run.episodes).height == 100
 
 
-def test_a_broken_run_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(ArtefactError, match="not JSON"):
-        Run(tmp_path, {}, PROBLEMS)
+def test_broken_files_are_refused(tmp_path: Path) -> None:
+    for content in ("{", "[]"):
+        (tmp_path / "run.json").write_text(content)
+        with pytest.raises(ArtefactError, match="JSON"):
+            Run(tmp_path, {}, PROBLEMS)
+    (tmp_path / "run.json").unlink()
+    run = Run(tmp_path, {}, PROBLEMS)
+    run.episodes.mkdir()
+    (run.episodes / "part-00001.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ArtefactError, match="solved again"):
+        run.remaining()

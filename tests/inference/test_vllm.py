@@ -13,7 +13,7 @@ import pytest_asyncio
 from inference.concurrency import for_each
 from inference.engines.base import EngineError, Sampling
 from inference.engines.vllm import VllmEngine
-from inference.episode import EpisodeSettings, routed_episode
+from inference.episode import EpisodeSettings, Trio, routed_episode
 from inference.fleet import EngineKind, Fleet, open_fleet
 from inference.lab.shipped import LAB_MODELS, lab_problems
 from inference.problems import Problem
@@ -36,11 +36,10 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Flee
 
 async def route_all(fleet: Fleet, problems: list[Problem]) -> dict[str, Episode]:
     episodes: dict[str, Episode] = {}
+    models, settings = Trio(fleet.weak, fleet.strong, fleet.scorer), EpisodeSettings("thr:0.5", 0, 30)
 
     async def work(problem: Problem) -> None:
-        episodes[problem.id] = await routed_episode(
-            problem, fleet, LocalPlanner(None), EpisodeSettings("thr:0.5", 0, 30)
-        )
+        episodes[problem.id] = await routed_episode(problem, models, LocalPlanner(None), settings)
 
     await for_each(problems, work, concurrency=16)
     return episodes

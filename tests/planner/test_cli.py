@@ -80,6 +80,12 @@ def test_tables_are_shown(built: Path) -> None:
         (["kde", "fit", "--out", "A"], "--labels and --scores"),
         (["no-such-command"], "no-such-command"),
         (["serve", "--tables", "absent"], "absent/table.json"),
+        (["kde", "dynamics", "--weak", "w", "--strong", "s", "--out", "s"], "one of the inputs"),
+        (["kde", "dynamics", "--weak", "w", "--strong", "s", "--out", "d", "--token-bins", "0"], "--token-bins"),
+        (
+            ["decide", "--scores", "1", "--tokens", "99999999999", "--policy", "weak", "--server", "127.0.0.1:1"],
+            "token_count",
+        ),
     ],
 )
 def test_errors_are_one_line_and_status_two(arguments: list[str], complaint: str, tmp_path: Path) -> None:
@@ -145,3 +151,12 @@ def test_weighted_token_bins_and_several_lambdas_are_solved(model: Path) -> None
     policies = json.loads(done.stdout)["policies"]
     assert [policy["lambda"] for policy in policies] == [0.001, 0.01]
     assert all(policy["lower"] <= policy["value"] <= policy["upper"] for policy in policies)
+
+
+def test_an_output_that_cannot_be_written_is_one_line(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = trim("kde", "fit", model / "samples.npz", "--out", out)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert str(tmp_path / "file") in done.stderr
+    assert (tmp_path / "file").read_text() == "x"

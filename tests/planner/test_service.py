@@ -202,6 +202,14 @@ def test_closing_standard_input_ends_a_child_planner(table_directory: Path) -> N
         pipe.close()
 
 
+def test_a_child_planner_still_listens_to_sigterm(table_directory: Path) -> None:
+    process, _ = start(table_directory, "--until-stdin-closes")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+    _, errors = process.communicate()
+    assert errors == ""
+
+
 @pytest.mark.parametrize(
     ("listen", "complaint"),
     [
