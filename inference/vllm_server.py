@@ -102,13 +102,10 @@ class LocalServers:
         environment = {k: v for k, v in os.environ.items() if k not in _UNWANTED} | _ENVIRONMENT
         for model in self._models:
             port = _free_port()
-            with (self._logs / f"{model.name}.log").open("wb") as log:
+            command = [sys.executable, "-m", "inference.with_parent", str(os.getpid()), *model.command(port)]
+            with self._log(model.name).open("wb") as log:
                 self._processes[model.name] = subprocess.Popen(  # noqa: ASYNC220, S603  it does not wait; our own command
-                    [sys.executable, "-m", "inference.with_parent", str(os.getpid()), *model.command(port)],
-                    stdout=log,
-                    stderr=log,
-                    env=environment,
-                    start_new_session=True,
+                    command, stdout=log, stderr=log, env=environment, start_new_session=True
                 )
             urls[model.name] = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + _READY_SECONDS

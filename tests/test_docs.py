@@ -76,3 +76,9 @@ def test_every_command_named_in_the_docs_exists() -> None:
     listed = run("trim --help", ROOT, 60)
     assert named
     assert all(name in listed for name in named)
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"

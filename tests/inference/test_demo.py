@@ -1,5 +1,6 @@
 """The whole pipeline, small: real models, a planner process, a kill in the middle."""
 
+import itertools
 import json
 import os
 import signal
@@ -77,3 +78,17 @@ def test_another_demo_computes_nothing_again(demo: Path) -> None:
     assert done.returncode == 0
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("part-*.parquet")} == parts
     assert (demo / "summary.json").read_text() == summary
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_full_demo_meets_its_promise(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "inference", "demo", "--out", str(tmp_path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    summary = json.loads(done.stdout)
+    assert summary["strong"]["accuracy"] - summary["weak"]["accuracy"] >= 0.2
+    pomdp = [row for row in summary["policies"] if row["policy"].startswith("pomdp:")]
+    assert any(row["pgr"] >= 0.9 and row["c"] <= 0.3 for row in pomdp)
+    for cheaper, dearer in itertools.pairwise(pomdp):
+        assert cheaper["accuracy_interval"][1] >= dearer["accuracy_interval"][0]

@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from inference.lab.shipped import lab_problems
+from inference.lab.shipped import lab_places, lab_problems
 from inference.records import read_episodes
+from planner.table import PolicyTable
 from tests.planner.test_service import start
 
 pytestmark = pytest.mark.models
@@ -72,6 +74,34 @@ def test_a_run_killed_half_way_resumes_to_every_problem_once(tmp_path: Path) -> 
     after = read_episodes(tmp_path / "episodes")["problem_id"].to_list()
     assert after[: len(before)] == before
     assert sorted(after) == sorted(problem.id for problem in lab_problems(160, seed=0))
+
+
+def test_sigterm_keeps_everything_that_is_finished(tmp_path: Path) -> None:
+    command = route(tmp_path, "--concurrency", "16", problems="160")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_parts(process, tmp_path, 32)
+    time.sleep(0.5)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert read_episodes(tmp_path / "episodes").height > 32
+
+
+def test_another_table_does_not_go_on_with_a_run(tmp_path: Path, table_directory: Path, table: PolicyTable) -> None:
+    options = ["--tables", str(table_directory)]
+    assert run(route(tmp_path / "R", *options, policy="pomdp:0.002", problems="4")).returncode == 0
+    replace(table, p_strong=0.9).save(tmp_path / "other")
+    done = run(route(tmp_path / "R", "--tables", str(tmp_path / "other"), policy="pomdp:0.002", problems="4"))
+    assert done.returncode == 2
+    assert "run.json: table is" in done.stderr
+
+
+def test_a_model_alone_needs_no_other_place(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(lab_problems(1, seed=0)[0].model_dump_json() + "\n")
+    options = ["--problems", str(tmp_path / "p.jsonl"), "--policy", "strong", "--strong", lab_places()["strong"]]
+    done = run([*TRIM, "route", *options, "--out", str(tmp_path / "R"), "--json"])
+    assert json.loads(done.stdout)["episodes"] == 1
 
 
 def test_without_a_planner_the_run_stops_with_one_line_and_resumes(tmp_path: Path, table_directory: Path) -> None:
