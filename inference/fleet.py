@@ -1,5 +1,6 @@
 """The models that a run drives: M_w, M_s and the PRM, wherever they live."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -133,6 +134,7 @@ def _open_engine(place: str, sampling: Sampling) -> Engine:
     directory = _model_directory(place)
     from inference.engines.transformers import TransformersEngine  # noqa: PLC0415  torch, only where a model runs here
 
+    _share_cores()
     try:
         return TransformersEngine(directory, sampling)
     except (OSError, ValueError) as error:
@@ -153,6 +155,7 @@ def open_scorer(place: str) -> Scorer:
     directory = _model_directory(place)
     from inference.scorers.transformers import TransformersScorer  # noqa: PLC0415  as above
 
+    _share_cores()
     try:
         return TransformersScorer(directory)
     except (OSError, ValueError) as error:
@@ -166,6 +169,13 @@ def is_url(place: str) -> bool:
 
 def _unloadable(directory: Path, error: Exception) -> str:
     return f"{directory}: the model cannot be loaded ({' '.join(str(error).split())[:200]})"
+
+
+def _share_cores() -> None:
+    """M_w, M_s and the PRM run side by side; threads of one model that wait for each other would only take turns."""
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 3))
 
 
 def _model_directory(place: str) -> Path:

@@ -1,0 +1,1 @@
+"""Training of the lab's three models, from nothing to measured checkpoints."""
