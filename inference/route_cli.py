@@ -114,7 +114,9 @@ async def _route(
 
 
 def _problems(source: str, seed: int, *, lab: bool) -> Sequence[Problem]:
-    if lab and source.isdigit() and int(source) > 0:
+    if lab and source.isdigit():
+        if int(source) < 1:
+            raise InputError("route", field="--problems", value=source, remedy="at least 1")
         return lab_problems(int(source), seed=seed)
     return read_jsonl(Path(source), Problem)
 

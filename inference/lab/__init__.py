@@ -7,7 +7,7 @@ torch; nothing here does.
 from pathlib import Path
 from typing import Final
 
-from inference.lab.checker import ProcessBenchRecord, final_answer_correct, first_error, label_solution
+from inference.lab.checker import final_answer_correct, first_error
 from inference.lab.language import HELD_OUT_SEEDS, STEP_SEPARATOR, LabProblem, generate_problems
 from inference.lab.steps import Operation
 
@@ -20,9 +20,7 @@ __all__ = [
     "STEP_SEPARATOR",
     "LabProblem",
     "Operation",
-    "ProcessBenchRecord",
     "final_answer_correct",
     "first_error",
     "generate_problems",
-    "label_solution",
 ]

@@ -5,24 +5,8 @@ right value so far: a wrong label, operand, copied value, intermediate value or 
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
 
-from inference.lab.language import LabProblem, solve
-
-
-class ProcessBenchRecord(TypedDict):
-    """One labelled solution in ProcessBench's format (Zheng et al., 2024).
-
-    `label` is the 0-based index of the first wrong step, -1 if none is wrong. `final_answer_correct` regards the answer
-    alone: a solution that ends in the right box has it although a step may be wrong.
-    """
-
-    id: str
-    generator: str
-    problem: str
-    steps: list[str]
-    final_answer_correct: bool
-    label: int
+from inference.lab.language import solve
 
 
 def first_error(problem: str, steps: Sequence[str]) -> int:
@@ -48,15 +32,3 @@ def final_answer_correct(problem: str, steps: Sequence[str]) -> bool:
         InputError: the problem is not one of the lab's language.
     """
     return bool(steps) and steps[-1] == solve(problem, name="checked").steps[-1]
-
-
-def label_solution(problem: LabProblem, steps: Sequence[str], *, generator: str) -> ProcessBenchRecord:
-    """The solution that `generator` (a model's name) wrote, with its label, in ProcessBench's format."""
-    return ProcessBenchRecord(
-        id=problem.id,
-        generator=generator,
-        problem=problem.problem,
-        steps=list(steps),
-        final_answer_correct=final_answer_correct(problem.problem, steps),
-        label=first_error(problem.problem, steps),
-    )

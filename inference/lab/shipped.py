@@ -1,17 +1,13 @@
 """What the lab ships: trained models, and any number of fresh problems in the form that runs take."""
 
-from pathlib import Path
-
+from inference.lab import CHECKPOINTS
 from inference.lab.language import generate_problems
 from inference.problems import Problem
-
-LAB_MODELS = Path(__file__).parent / "checkpoints"
-"""Directories `weak`, `strong` and `prm`."""
 
 
 def lab_places() -> dict[str, str]:
     """The shipped models as the places of a fleet."""
-    return {name: str(LAB_MODELS / name) for name in ("weak", "strong", "prm")}
+    return {name: str(CHECKPOINTS / name) for name in ("weak", "strong", "prm")}
 
 
 def lab_problems(count: int, *, seed: int) -> list[Problem]:

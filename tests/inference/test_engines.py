@@ -9,8 +9,9 @@ import pytest
 from inference.engines.base import EngineError, Sampling
 from inference.engines.transformers import TransformersEngine
 from inference.fleet import EngineKind, Fleet, open_fleet
+from inference.lab import CHECKPOINTS
 from inference.lab.language import generate_problems
-from inference.lab.shipped import LAB_MODELS, lab_problems
+from inference.lab.shipped import lab_problems
 from inference.scorers.transformers import TransformersScorer
 from inference.step import Step, Stop
 from kde.errors import InputError
@@ -57,7 +58,7 @@ async def test_text_is_the_truth_where_vocabularies_differ(fleet: Fleet) -> None
 
 
 async def test_a_step_is_cut_at_the_token_limit_and_a_full_context_is_an_error() -> None:
-    engine = TransformersEngine(LAB_MODELS / "strong", Sampling(temperature=0, max_step_tokens=3))
+    engine = TransformersEngine(CHECKPOINTS / "strong", Sampling(temperature=0, max_step_tokens=3))
     step = await engine.propose(PROBLEMS[0].problem, (), seed=0)
     assert (len(step.token_ids), step.stop) == (3, Stop.LENGTH)
     long = Step("x", step.token_ids * 2000, step.vocabulary, Stop.SEPARATOR)
@@ -82,7 +83,7 @@ async def test_scores_do_not_depend_on_the_batch_and_know_right_from_wrong(fleet
 
 
 async def test_a_solution_beyond_the_prms_context_is_an_error() -> None:
-    scorer = TransformersScorer(LAB_MODELS / "prm")
+    scorer = TransformersScorer(CHECKPOINTS / "prm")
     with pytest.raises(EngineError, match="context"):
         await scorer.score(PROBLEMS[0].problem, ["A:+3,6+3=9"] * 5000)
     await scorer.close()

@@ -63,21 +63,21 @@ def test_the_same_seed_gives_the_same_episodes_whatever_the_concurrency(tmp_path
 
 
 def test_a_run_killed_half_way_resumes_to_every_problem_once(tmp_path: Path) -> None:
-    command = route(tmp_path, "--concurrency", "16", problems="160")
+    command = route(tmp_path, "--concurrency", "32", problems="96")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_parts(process, tmp_path, 32)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     before = read_episodes(tmp_path / "episodes")["problem_id"].to_list()
-    assert 32 <= len(before) < 160
-    assert json.loads(run(command).stdout)["episodes"] == 160
+    assert 32 <= len(before) < 96
+    assert json.loads(run(command).stdout)["episodes"] == 96
     after = read_episodes(tmp_path / "episodes")["problem_id"].to_list()
     assert after[: len(before)] == before
-    assert sorted(after) == sorted(problem.id for problem in lab_problems(160, seed=0))
+    assert sorted(after) == sorted(problem.id for problem in lab_problems(96, seed=0))
 
 
 def test_sigterm_keeps_everything_that_is_finished(tmp_path: Path) -> None:
-    command = route(tmp_path, "--concurrency", "16", problems="160")
+    command = route(tmp_path, "--concurrency", "32", problems="96")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_parts(process, tmp_path, 32)
     time.sleep(0.5)
@@ -107,7 +107,7 @@ def test_a_model_alone_needs_no_other_place(tmp_path: Path) -> None:
 def test_without_a_planner_the_run_stops_with_one_line_and_resumes(tmp_path: Path, table_directory: Path) -> None:
     planner, ready = start(table_directory)
     address = ready["listening"]
-    command = route(tmp_path, "--concurrency", "16", "--server", address, policy="pomdp:0.002", problems="160")
+    command = route(tmp_path, "--concurrency", "32", "--server", address, policy="pomdp:0.002", problems="96")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_parts(process, tmp_path, 32)
     os.kill(planner.pid, signal.SIGKILL)
@@ -118,15 +118,15 @@ def test_without_a_planner_the_run_stops_with_one_line_and_resumes(tmp_path: Pat
     assert told == [errors.splitlines()[-1]]
     assert f"planner {address}: no answer" in told[0]
     kept = read_episodes(tmp_path / "episodes").height
-    assert 32 <= kept < 160
+    assert 32 <= kept < 96
     planner, _ = start(table_directory, listen=address)
     try:
-        assert json.loads(run(command).stdout)["episodes"] == 160
+        assert json.loads(run(command).stdout)["episodes"] == 96
     finally:
         os.kill(planner.pid, signal.SIGTERM)
         planner.communicate(timeout=20)
     frame = read_episodes(tmp_path / "episodes")
-    assert frame["problem_id"].n_unique() == 160
+    assert frame["problem_id"].n_unique() == 96
     hashes = frame["steps"].explode().struct.field("table_hash").unique().to_list()
     assert hashes == [ready["table_hash"]]
 

@@ -15,7 +15,8 @@ from inference.engines.base import EngineError, Sampling
 from inference.engines.vllm import VllmEngine
 from inference.episode import EpisodeSettings, Trio, routed_episode
 from inference.fleet import EngineKind, Fleet, open_fleet
-from inference.lab.shipped import LAB_MODELS, lab_problems
+from inference.lab import CHECKPOINTS
+from inference.lab.shipped import lab_problems
 from inference.problems import Problem
 from inference.records import Episode
 from inference.scorers.vllm import VllmScorer
@@ -109,7 +110,7 @@ async def test_a_server_that_cannot_start_shows_the_end_of_its_log(tmp_path: Pat
 
 
 async def test_servers_end_with_their_block(tmp_path: Path) -> None:
-    servers = LocalServers([ServedModel("weak", LAB_MODELS / "weak")], tmp_path)
+    servers = LocalServers([ServedModel("weak", CHECKPOINTS / "weak")], tmp_path)
     async with servers as urls:
         assert urls["weak"].startswith("http://127.0.0.1:")
         pids = [process.pid for process in servers._processes.values()]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.lab import LabProblem, final_answer_correct, first_error, generate_problems, label_solution
+from inference.lab import final_answer_correct, first_error, generate_problems
 
 PROBLEM = "Work mod 10.\nS:=7\nA:+5\nB:*3\nC:+2*7-8\nD:*7+4"
 RIGHT = ("S:=7", "A:+5,7+5=2", "B:*3,2*3=6", "C:+2*7-8,6+2=8*7=6-8=8", "D:*7+4,8*7+4=0", "Answer: \\boxed{0}")
@@ -46,16 +46,8 @@ def test_a_step_after_the_answer_is_wrong() -> None:
 
 
 def test_a_right_answer_after_a_wrong_step_is_labelled_as_both() -> None:
-    problem = LabProblem("p", PROBLEM, "0", RIGHT, ())
     steps = [*RIGHT[:2], "B:*3,2*3=7", *RIGHT[3:]]
-    assert label_solution(problem, steps, generator="weak") == {
-        "id": "p",
-        "generator": "weak",
-        "problem": PROBLEM,
-        "steps": steps,
-        "final_answer_correct": True,
-        "label": 2,
-    }
+    assert (first_error(PROBLEM, steps), final_answer_correct(PROBLEM, steps)) == (2, True)
 
 
 @given(st.integers(0, 2**31 - 1))
