@@ -41,7 +41,7 @@ def default_plan(seed: int) -> LabPlan:
     return LabPlan(
         weak=LanguageModelPlan("weak", seed, 1, schedule, curriculum, enough=0.865, measure_every=50),
         strong=LanguageModelPlan("strong", seed, 2, schedule, curriculum, enough=2.0, measure_every=200),
-        prm=VerifierPlan(seed, 3, Schedule(steps=3000, muon=0.005, adam=0.005)),
+        prm=VerifierPlan(seed, 3, Schedule(steps=4500, muon=0.005, adam=0.005)),
     )
 
 
