@@ -57,6 +57,7 @@ def test_the_programs_in_the_docs_run(walked: Path) -> None:
 
 @pytest.mark.models
 @pytest.mark.vllm
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_vllm_servers_of_the_readme(walked: Path) -> None:
     (servers,) = blocks(README, "sh vllm")
