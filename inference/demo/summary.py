@@ -49,4 +49,7 @@ def _row(policy: str, measured: Measured, frame: pl.DataFrame) -> dict[str, Any]
 
 
 def _flat(name: str, interval: Interval) -> dict[str, Any]:
-    return {name: interval.estimate, f"{name}_interval": [interval.low, interval.high]}
+    estimate, low, high = (
+        round(value, 9) for value in (interval.estimate, interval.low, interval.high)
+    )  # 0.9, not 0.8999999999999999
+    return {name: estimate, f"{name}_interval": [low, high]}
