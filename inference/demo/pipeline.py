@@ -18,7 +18,7 @@ from inference.planner_process import planner_process
 from inference.problems import Problem
 from inference.progress import EpisodeTally
 from inference.records import read_episodes
-from inference.route import route
+from inference.route import route, table_hash
 from inference.runner import Run
 from inference.scoring import score_traces
 from kde.artefact import provenance
@@ -90,9 +90,7 @@ async def run_demo(settings: DemoSettings, progress: Progress) -> DemoResult:
             planner_process(settings.out / "table", log=settings.out / "logs" / "planner.log") as address,
             PlannerClient(address) as planner,
         ):
-            episodes = {
-                policy: await stages.episodes(planner, policy, evaluation, table) for policy in settings.policies
-            }
+            episodes = {policy: await stages.episodes(planner, policy, evaluation) for policy in settings.policies}
     return DemoResult(model, table, episodes)
 
 
@@ -145,13 +143,11 @@ class _Stages:
         table.save(out / "table")
         return table
 
-    async def episodes(
-        self, planner: Planner, policy: str, asked: _Problems, table: PolicyTable | None = None
-    ) -> pl.DataFrame:
+    async def episodes(self, planner: Planner, policy: str, asked: _Problems) -> pl.DataFrame:
         """The episodes of one policy on every problem; those that are not on disk yet are made."""
         settings = self.settings
         described = {"policy": policy, "seed": asked.seed, "max_steps": settings.max_steps, **settings.fleet.describe()}
-        described |= {"table": table.content_hash} if table else {}
+        described["table"] = await table_hash(planner, policy)
         run = Run(settings.out / asked.purpose / policy.replace(":", "-"), described, asked.problems)
         done = len(asked.problems) - len(run.remaining())
         tally = EpisodeTally(self.progress, f"{asked.purpose} {policy}", total=len(asked.problems), done=done)
