@@ -4,7 +4,8 @@ import numpy as np
 
 from benchmarks.measure import Result, seconds_side_by_side
 from kde.density import ReflectedKDE
-from kde.dynamics import TokenModel
+from kde.samples import Samples
+from kde.tokens import TokenModel
 from planner.exact import solve_exact
 from planner.pomdp import RoutingPOMDP
 from tests.conftest import synthetic_cells
@@ -30,7 +31,7 @@ def run() -> dict[str, Result]:
         rounds=5,
     )
     samples = np.random.default_rng(0).beta(2, 1, (500, 2))
-    density = ReflectedKDE.fit_scott(samples)
+    density = ReflectedKDE.fit(Samples.uniform(samples), 0.35)
     naive, exact = seconds_side_by_side(
         lambda: quadrature_cells(density, 20, 20, nodes=8), lambda: density.cell_masses(20, 20), rounds=3
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from kde.jsonl import Record
+from kde.records import Record
 
 
 class Problem(Record):

@@ -1,26 +1,8 @@
-"""Live progress of a run, on standard error."""
+"""What the live progress of a run says."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from inference.records import Episode
-
-
-@contextmanager
-def live_progress() -> Iterator[Progress]:
-    """A progress display that leaves standard output to results."""
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress
 
 
 class EpisodeTally:

@@ -15,13 +15,13 @@ from inference.episode import EpisodeSettings
 from inference.fleet import EngineKind, FleetSettings, open_fleet
 from inference.lab.shipped import lab_places, lab_problems
 from inference.problems import Problem
-from inference.progress import EpisodeTally, live_progress
+from inference.progress import EpisodeTally
 from inference.records import read_episodes
 from inference.route import open_planner, route, table_hash
 from inference.runner import Run
 from kde.errors import InputError
-from kde.jsonl import read_jsonl
-from kde.terminal import AsJson, print_json, print_table
+from kde.records import read_records
+from kde.terminal import AsJson, live_progress, print_json, print_table
 
 app = App(
     name="route",
@@ -118,7 +118,7 @@ def _problems(source: str, seed: int, *, lab: bool) -> Sequence[Problem]:
         if int(source) < 1:
             raise InputError("route", field="--problems", value=source, remedy="at least 1")
         return lab_problems(int(source), seed=seed)
-    return read_jsonl(Path(source), Problem)
+    return read_records(Path(source), Problem)
 
 
 def _report(out: Path, *, as_json: bool) -> None:

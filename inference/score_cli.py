@@ -10,11 +10,10 @@ from cyclopts.validators import Number
 
 from inference.fleet import open_scorer
 from inference.lab.shipped import lab_places
-from inference.progress import live_progress
 from inference.scoring import score_traces
 from kde.errors import InputError
-from kde.jsonl import read_jsonl
-from kde.terminal import AsJson, print_json, print_table
+from kde.records import read_records
+from kde.terminal import AsJson, live_progress, print_json, print_table
 from kde.traces import LabelledTrace
 
 app = App(
@@ -41,7 +40,7 @@ def run(
     if lab == (prm is not None):
         raise InputError("score", field="--prm", value=prm, remedy="give one of --prm and --lab")
     place = lab_places()["prm"] if prm is None else prm
-    traces = read_jsonl(labels, LabelledTrace)
+    traces = read_records(labels, LabelledTrace)
     asyncio.run(_score(place, name or ("lab" if lab else place), traces, out, concurrency))
     if as_json:
         print_json({"out": str(out), "traces": len(traces)})

@@ -8,7 +8,7 @@ from inference.concurrency import for_each
 from inference.lock import exclusive
 from inference.scorers.base import Scorer
 from kde.errors import InputError
-from kde.jsonl import parse_jsonl
+from kde.records import parse_lines
 from kde.traces import LabelledTrace, ScoredTrace
 
 
@@ -56,7 +56,7 @@ def _scored(path: Path, prm: str) -> dict[str, ScoredTrace]:
         raise InputError(
             path, field="line 1", value=content[:80], remedy="this is no file of scores: choose another --out"
         )
-    found = parse_jsonl(whole, ScoredTrace, source=path)
+    found = parse_lines(whole, ScoredTrace, source=path)
     for scored in found:
         if scored.prm != prm:
             raise InputError(path, field="prm", value=scored.prm, remedy=f"scores of {prm} go into another file")

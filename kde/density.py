@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from kde.errors import InputError
-from kde.samples import Array
+from kde.samples import Array, Samples
 
 _MINIMUM_SAMPLES = 3
 _REACH = 9.0
@@ -27,47 +27,36 @@ class ReflectedKDE:
     """Reflected Gaussian kernel density.
 
     Attributes:
-        samples: [n, 2] in the unit square, columns [m, r].
+        samples: what it rests on, n samples.
         bandwidth: [2, 2] kernel covariance H (squared units of the scores).
     """
 
-    samples: Array
+    samples: Samples
     bandwidth: Array
 
     @classmethod
-    def fit_scott(cls, samples: Array, *, name: str = "samples") -> "ReflectedKDE":
-        """Scott's rule: H = n^(-1/3) times the sample covariance (two dimensions).
-
-        Raises:
-            InputError: fewer than 3 samples, or samples on a line, which have no density.
-        """
-        count = len(samples)
-        if count < _MINIMUM_SAMPLES:
-            raise InputError(
-                name, field="samples", value=count, remedy="a density needs at least 3: label more traces of this class"
-            )
-        covariance = np.cov(samples.T)
-        if np.linalg.matrix_rank(covariance, hermitian=True) < 2:
-            raise InputError(
-                name,
-                field="covariance",
-                value=covariance.tolist(),
-                remedy="the samples lie on one line: label more varied traces",
-            )
-        return cls(samples, covariance * count ** (-1 / 3))
+    def fit(cls, samples: Samples, factor: float) -> "ReflectedKDE":
+        """Kernels with H = factor^2 times the covariance of the samples."""
+        return cls(samples, factor**2 * covariance(samples))
 
     def pdf(self, points: Array) -> Array:
         """Density at points [k, 2] of the unit square, shape [k]; zero outside."""
         total = np.zeros(len(points))
-        for centres, tilt in self._images():
+        for centres, weights, tilt in self._images(self.samples.features, self.samples.weights):
             h_mm, h_rr, h_mr = self.bandwidth[0, 0], self.bandwidth[1, 1], tilt * self.bandwidth[0, 1]
             determinant = h_mm * h_rr - h_mr * h_mr
             dm = points[:, None, 0] - centres[None, :, 0]
             dr = points[:, None, 1] - centres[None, :, 1]
             exponent = (h_rr * dm * dm - 2 * h_mr * dm * dr + h_mm * dr * dr) / (2 * determinant)
-            total += np.exp(-exponent).sum(axis=1) / (2 * np.pi * np.sqrt(determinant))
+            total += np.exp(-exponent) @ weights / (2 * np.pi * np.sqrt(determinant))
         inside = ((points >= 0) & (points <= 1)).all(axis=1)
-        return np.where(inside, total / len(self.samples), 0.0)
+        return np.where(inside, total, 0.0)
+
+    def sample(self, count: int, rng: np.random.Generator) -> Array:
+        """Draw `count` points [count, 2] from the density: a kernel's centre, its noise, folded back into the square."""
+        centres = self.samples.features[rng.choice(len(self.samples), size=count, p=self.samples.weights)]
+        noise = rng.standard_normal((count, 2)) @ np.linalg.cholesky(self.bandwidth).T
+        return np.asarray(1 - abs(1 - (centres + noise) % 2), dtype=np.float64)
 
     def cell_masses(self, n_m: int, n_r: int) -> Array:
         """Probability of each cell of an n_m x n_r grid, shape [n_m, n_r], summing to 1.
@@ -85,26 +74,32 @@ class ReflectedKDE:
         edges = np.linspace(0, 1, n_r * panels + 1)
         width = np.diff(edges)[:, None]
         nodes = (edges[:-1, None] + width * (_NODES + 1) / 2).ravel()
-        weights = (width * _NODE_WEIGHTS / 2).ravel()
+        node_weights = (width * _NODE_WEIGHTS / 2).ravel()
         masses = np.zeros((n_m, len(nodes)))
+        m_edges = np.linspace(0, 1, n_m + 1)
         reach = _REACH * np.sqrt(self.bandwidth[1, 1])
-        for centres, tilt in self._images():
-            by_r = centres[np.argsort(centres[:, 1])]
-            for start in range(0, len(by_r), _CHUNK):
-                chunk = by_r[start : start + _CHUNK]
-                near = slice(*np.searchsorted(nodes, (chunk[0, 1] - reach, chunk[-1, 1] + reach)))
-                masses[:, near] += self._strip_density(chunk, tilt, np.linspace(0, 1, n_m + 1), nodes[near])
-        cells = (masses * weights).reshape(n_m, n_r, -1).sum(axis=2)
+        for centres, weights, tilt in self._images(*self._distinct()):
+            order = np.argsort(centres[:, 1])
+            for start in range(0, len(order), _CHUNK):
+                chunk = order[start : start + _CHUNK]
+                near = slice(*np.searchsorted(nodes, (centres[chunk[0], 1] - reach, centres[chunk[-1], 1] + reach)))
+                masses[:, near] += self._strip_density(centres[chunk], weights[chunk], tilt, m_edges, nodes[near])
+        cells = (masses * node_weights).reshape(n_m, n_r, -1).sum(axis=2)
         return np.asarray(cells / cells.sum(), dtype=np.float64)
 
-    def _strip_density(self, centres: Array, tilt: int, m_edges: Array, r_nodes: Array) -> Array:
+    def _distinct(self) -> tuple[Array, Array]:
+        """Features and weights with equal samples merged: PRM scores are coarse, so many are."""
+        features, places = np.unique(self.samples.features, axis=0, return_inverse=True)
+        return features, np.bincount(places.ravel(), weights=self.samples.weights).astype(np.float64)
+
+    def _strip_density(self, centres: Array, weights: Array, tilt: int, m_edges: Array, r_nodes: Array) -> Array:
         """Mass between neighbouring m_edges per unit of r at r_nodes, summed over kernels: [len(m_edges) - 1, len(r_nodes)]."""
         h_mm, h_rr, h_mr = self.bandwidth[0, 0], self.bandwidth[1, 1], tilt * self.bandwidth[0, 1]
         offset = r_nodes[:, None] - centres[None, :, 1]
         marginal = np.exp(-offset * offset / (2 * h_rr)) / np.sqrt(2 * np.pi * h_rr)
         conditional_mean = centres[None, :, 0] + h_mr / h_rr * offset
         conditional_scale = np.sqrt(h_mm - h_mr * h_mr / h_rr)
-        below = [(ndtr((edge - conditional_mean) / conditional_scale) * marginal).sum(axis=1) for edge in m_edges]
+        below = [(ndtr((edge - conditional_mean) / conditional_scale) * marginal) @ weights for edge in m_edges]
         return np.diff(np.stack(below), axis=0)
 
     def _finest_scale(self) -> float:
@@ -113,15 +108,35 @@ class ReflectedKDE:
         own = float(np.sqrt(h_rr))
         return own if h_mr == 0 else min(own, float(np.sqrt(h_mm - h_mr * h_mr / h_rr) * h_rr / h_mr))
 
-    def _images(self) -> list[tuple[Array, int]]:
-        """Mirror images of the samples near the square, each with the sign that mirroring gives to the tilt of H."""
+    def _images(self, features: Array, weights: Array) -> list[tuple[Array, Array, int]]:
+        """Mirror images of the samples near the square, their weights, and the sign that mirroring gives to the tilt of H."""
         reach = _REACH * np.sqrt(np.diag(self.bandwidth))
         found = []
         for fold_m, fold_r in product(_FOLDS, _FOLDS):
-            images = np.column_stack((fold_m.apply(self.samples[:, 0]), fold_r.apply(self.samples[:, 1])))
+            images = np.column_stack([fold.apply(x) for fold, x in zip((fold_m, fold_r), features.T, strict=True)])
             near = ((images > -reach) & (images < 1 + reach)).all(axis=1)
-            found.append((images[near], fold_m.sign * fold_r.sign))
+            found.append((images[near], weights[near], fold_m.sign * fold_r.sign))
         return found
+
+
+def covariance(samples: Samples) -> Array:
+    """Weighted covariance [2, 2], unbiased for reliability weights."""
+    return np.asarray(np.cov(samples.features.T, aweights=samples.weights), dtype=np.float64)
+
+
+def check_samples(samples: Samples, *, name: str) -> None:
+    """Refuse samples that have no density, saying what to do.
+
+    Raises:
+        InputError: fewer than 3 samples, or samples on a line.
+    """
+    if len(samples) < _MINIMUM_SAMPLES:
+        remedy = "a density needs at least 3: label more traces of this class, or take it from a file of class samples (--class-samples)"
+        raise InputError(name, field="samples", value=len(samples), remedy=remedy)
+    spread = covariance(samples)
+    if np.linalg.matrix_rank(spread, hermitian=True) < 2:
+        remedy = "the samples lie on one line: label more varied traces"
+        raise InputError(name, field="covariance", value=spread.tolist(), remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True)

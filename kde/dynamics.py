@@ -1,47 +1,17 @@
 """Dynamics of a pair of generators: step accuracies, hazard and token model (DESIGN section 3)."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kde.artefact import replace_file
 from kde.errors import InputError
-from kde.hazard import estimate_hazard
-from kde.samples import Array
+from kde.hazard import kaplan_meier, smoothed_hazard
+from kde.step_accuracy import labelled_accuracy
+from kde.tokens import TokenModel, Trace, fit_tokens
 from kde.traces import LabelledTrace
-
-_SUM_TOLERANCE = 1e-6
-
-
-class TokenModel(BaseModel):
-    """Lengths of M_w's steps, and of M_s's step in their place.
-
-    Attributes:
-        counts: token counts of M_w's steps (bin centres), ascending.
-        weights: probability of each bin; they sum to 1.
-        strong_intercept, strong_slope: E[strong tokens | weak tokens c] = intercept + slope * c.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    counts: tuple[float, ...] = Field(min_length=1)
-    weights: tuple[float, ...] = Field(min_length=1)
-    strong_intercept: float = Field(default=0.0, ge=0)
-    strong_slope: float = Field(default=1.0, ge=0)
-
-    @model_validator(mode="after")
-    def _is_distribution(self) -> "TokenModel":
-        if len(self.counts) != len(self.weights):
-            raise ValueError(f"{len(self.counts)} counts with {len(self.weights)} weights")
-        if min(self.counts) < 1 or min(self.weights) < 0 or abs(sum(self.weights) - 1) > _SUM_TOLERANCE:
-            raise ValueError("counts are at least 1, weights are not negative and sum to 1")
-        return self
-
-    def expected_strong(self, weak_tokens: float) -> float:
-        """Expected tokens of M_s's step where M_w's proposal has `weak_tokens`."""
-        return self.strong_intercept + self.strong_slope * weak_tokens
 
 
 class Dynamics(BaseModel):
@@ -81,61 +51,42 @@ class Dynamics(BaseModel):
             raise InputError.of_validation(path, error) from error
 
 
-def step_accuracy(traces: Sequence[LabelledTrace]) -> float:
-    """Probability that a step is right given a right prefix: right steps / (right steps + first errors).
+class HazardMethod(StrEnum):
+    """How the hazard is estimated."""
 
-    Add-one smoothed, so that a flawless sample does not claim certainty.
-    """
-    errors = sum(trace.label != -1 for trace in traces)
-    right = sum(len(trace.steps) if trace.label == -1 else trace.label for trace in traces)
-    return (right + 1) / (right + errors + 2)
-
-
-def fit_tokens(weak: Sequence[LabelledTrace], strong: Sequence[LabelledTrace], *, bins: int) -> TokenModel:
-    """Quantile bins of M_w's step lengths, and a least-squares line to M_s's step at the same place of the same problem.
-
-    Raises:
-        InputError: a trace has no token counts, or the two sets share no problem.
-    """
-    lengths = np.sort(np.array([count for trace in weak for count in _tokens(trace)], dtype=np.float64))
-    groups = [group for group in np.array_split(lengths, bins) if len(group)]
-    counts, inverse = np.unique([group.mean() for group in groups], return_inverse=True)
-    weights = np.bincount(inverse, weights=[len(group) for group in groups]) / len(lengths)
-    strong_by_problem = {trace.problem: _tokens(trace) for trace in strong}
-    pairs = [
-        pair for trace in weak for pair in zip(_tokens(trace), strong_by_problem.get(trace.problem, ()), strict=False)
-    ]
-    if not pairs:
-        raise InputError(
-            "token model", field="problems", value=0, remedy="the weak and the strong traces must share problems"
-        )
-    x, y = np.array(pairs, dtype=np.float64).T
-    intercept, slope = _non_negative_line(x, y)
-    return TokenModel(counts=tuple(counts), weights=tuple(weights), strong_intercept=intercept, strong_slope=slope)
-
-
-def _non_negative_line(x: Array, y: Array) -> tuple[float, float]:
-    """Least-squares intercept and slope, both at least 0; where the free line has a negative one, the best line without it."""
-    slope = float(np.cov(x, y)[0, 1] / np.var(x, ddof=1)) if np.ptp(x) > 0 else 0.0
-    if slope <= 0:
-        return float(y.mean()), 0.0
-    intercept = float(y.mean() - slope * x.mean())
-    return (intercept, slope) if intercept >= 0 else (0.0, float(x @ y / (x @ x)))
+    KAPLAN_MEIER = "kaplan-meier"
+    SMOOTHED = "smoothed"
+    """As the paper's authors do (`kde.hazard.smoothed_hazard`)."""
 
 
 def estimate_dynamics(
+    weak: Sequence[Trace],
+    strong: Sequence[Trace],
+    *,
+    p_weak: float,
+    p_strong: float,
+    hazard: HazardMethod = HazardMethod.KAPLAN_MEIER,
+    max_steps: int = 30,
+    token_bins: int = 5,
+) -> Dynamics:
+    """Hazard and token model of traces of M_w alone and M_s alone on the same problems, with step accuracies known already.
+
+    Raises:
+        InputError: an answer is longer than `max_steps`, a trace has no token counts, or the two sets share no problem.
+    """
+    ends = [trace.length for trace in weak]
+    match hazard:
+        case HazardMethod.KAPLAN_MEIER:
+            by_step = kaplan_meier(ends, max_steps=max_steps)
+        case HazardMethod.SMOOTHED:
+            by_step = smoothed_hazard(ends, max_steps=max_steps)
+    tokens = fit_tokens(weak, strong, bins=token_bins)
+    return Dynamics(p_weak=p_weak, p_strong=p_strong, hazard=tuple(by_step.tolist()), tokens=tokens)
+
+
+def labelled_dynamics(
     weak: Sequence[LabelledTrace], strong: Sequence[LabelledTrace], *, max_steps: int = 30, token_bins: int = 5
 ) -> Dynamics:
-    """All of the dynamics from labelled traces of M_w alone and M_s alone on the same problems."""
-    return Dynamics(
-        p_weak=step_accuracy(weak),
-        p_strong=step_accuracy(strong),
-        hazard=tuple(estimate_hazard([len(trace.steps) for trace in weak], max_steps=max_steps)),
-        tokens=fit_tokens(weak, strong, bins=token_bins),
-    )
-
-
-def _tokens(trace: LabelledTrace) -> list[int]:
-    if trace.tokens is None:
-        raise InputError(f"trace {trace.id}", field="tokens", value=None, remedy="give the token count of every step")
-    return trace.tokens
+    """All of the dynamics from labelled traces."""
+    p_weak, p_strong = labelled_accuracy(weak), labelled_accuracy(strong)
+    return estimate_dynamics(weak, strong, p_weak=p_weak, p_strong=p_strong, max_steps=max_steps, token_bins=token_bins)

@@ -3,8 +3,10 @@
 A belief is float64 [..., 3] over (CORRECT, DERAILED, RECOVERABLE) and sums to 1.
 
 Successive scores of one trace are not independent given the class, so plain recursive Bayes is overconfident. A `tempered` filter
-reads them through a flatter observation function, P(features | class)^exponent renormalised per class. That is an observation
-function like any other, so the planner plans with exactly the filter that it runs with.
+takes the likelihood to a power below 1. A power of a likelihood is no distribution over observations, so a planner could not plan
+with it as it stands; but multiplying all three classes' likelihoods of one observation by the same number changes no posterior, and
+there is one such reweighting that makes three distributions and stays closest to what is really observed. `observation_cells` finds
+it. Every filter is thereby Bayes' rule on an observation function, and the planner plans with exactly the filter that it runs with.
 """
 
 from enum import StrEnum
@@ -13,11 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kde.errors import InputError
 from kde.samples import Array
 
 DENSITY_FLOOR = 1e-4
 """Likelihoods are floored at this density (uniform = 1): no single score can rule a class out, and no evidence is 0 / 0."""
 UNIFORM_PRIOR: Array = np.full(3, 1 / 3)
+_NEWTON_STEPS = 100
+_RESIDUAL = 1e-12
 
 
 class FilterKind(StrEnum):
@@ -28,7 +33,7 @@ class FilterKind(StrEnum):
     BAYES = "bayes"
     """The prior that the last belief and action imply."""
     TEMPERED = "tempered"
-    """As `BAYES`, on a tempered observation function."""
+    """As `BAYES`, with the likelihood to a power."""
 
 
 class Features(StrEnum):
@@ -57,35 +62,77 @@ class BeliefFilter(BaseModel):
     exponent: float = Field(default=1.0, gt=0, le=1)
 
     @model_validator(mode="after")
-    def _only_tempered_has_an_exponent(self) -> "BeliefFilter":
-        if self.kind is not FilterKind.TEMPERED and self.exponent != 1:
-            raise ValueError(f"kind {self.kind.value} has exponent 1, not {self.exponent}")
+    def _only_tempered_departs_from_the_joint_likelihood(self) -> "BeliefFilter":
+        if self.kind is not FilterKind.TEMPERED and (self.exponent, self.features) != (1, Features.JOINT):
+            raise ValueError(f"{self.kind.value} takes m and r jointly to the power 1; the kind for others is tempered")
         return self
 
     def observation_cells(self, cells: Array) -> Array:
-        """Observation function that this filter reads the scores through, [3, n_m, n_r], each class summing to 1.
+        """Observation function whose Bayes posterior is this filter's, [3, n_m, n_r], each class summing to 1.
+
+        The likelihood L(o | s) of observation o is scaled by k(o), the same for all classes. Among the k that give three
+        distributions it is the one whose class average is nearest in relative entropy to that of `cells`:
+        k(o) = rho(o) / l(o) exp(sum_s mu_s L(o | s) / l(o)), rho and l being class averages of `cells` and L, mu by Newton.
 
         Args:
             cells: [3, n_m, n_r], the observation model's cells.
+
+        Raises:
+            InputError: no reweighting makes distributions of this filter's likelihoods (the cells hardly differ by class).
         """
-        tempered = _believed(cells, self.features) ** self.exponent
-        return np.asarray(tempered / tempered.sum(axis=(1, 2), keepdims=True), dtype=np.float64)
+        if self.features is Features.JOINT and self.exponent == 1:
+            return cells
+        believed = _believed(cells, self.features) ** self.exponent
+        average = believed.mean(axis=0)
+        seen = (cells.mean(axis=0) > 0) & (average > 0)
+        ratios = believed[:, seen] / average[seen]
+        found = np.zeros_like(cells)
+        found[:, seen] = ratios * _balancing_weights(ratios, cells.mean(axis=0)[seen])
+        return found
 
 
 BAYES = BeliefFilter()
+MEMORYLESS = BeliefFilter(kind=FilterKind.MEMORYLESS)
+
+
+def describe_filter(belief_filter: BeliefFilter) -> str:
+    """A filter in a few characters: `memoryless`, `bayes`, or `tempered P(r)^0.52`."""
+    if belief_filter.kind is not FilterKind.TEMPERED:
+        return belief_filter.kind.value
+    return f"{belief_filter.kind.value} P({belief_filter.features.value})^{belief_filter.exponent:.2f}"
 
 
 def _believed(cells: Array, features: Features) -> Array:
-    """Cells up to a factor a class: m made uniform where it is ignored, and where it is given."""
-    newest = cells.sum(axis=1, keepdims=True)
+    """Likelihood of each cell by class, up to a factor a cell: [3, n_m, n_r]."""
+    newest = np.broadcast_to(cells.sum(axis=1, keepdims=True), cells.shape)
     match features:
         case Features.JOINT:
             return cells
         case Features.NEWEST:
-            return np.broadcast_to(newest, cells.shape)
+            return newest
         case Features.NEWEST_GIVEN_EARLIER:
             earlier = cells.sum(axis=2, keepdims=True)
-            return np.where(earlier > 0, cells / np.where(earlier > 0, earlier, 1), newest)
+            return np.asarray(np.divide(cells, earlier, out=newest.copy(), where=earlier > 0), dtype=np.float64)
+
+
+def _balancing_weights(ratios: Array, reference: Array) -> Array:
+    """Weights w [n] closest to `reference` [n] in relative entropy with sum_o w(o) ratios(s, o) = 1 for every class s."""
+    multipliers = np.zeros(len(ratios))
+    for _ in range(_NEWTON_STEPS):
+        weights = reference * np.exp(multipliers @ ratios)
+        excess = (weights * ratios).sum(axis=1) - 1
+        if abs(excess).max() < _RESIDUAL:
+            return np.asarray(weights, dtype=np.float64)
+        step = np.linalg.lstsq((weights * ratios) @ ratios.T, excess)[0]
+        multipliers -= step / max(1.0, abs(step).max())
+        if abs(multipliers).max() > _NEWTON_STEPS:
+            break
+    raise InputError(
+        "belief filter",
+        field="observation function",
+        value=multipliers.round(1).tolist(),
+        remedy="the classes' cells hardly differ for these features: use the filter bayes",
+    )
 
 
 def predict(prefix_correct: ArrayLike, p_weak: ArrayLike) -> Array:

@@ -1,35 +1,66 @@
 """Hazard: the probability h_t that step t ends the answer, given that it was reached (DESIGN section 3)."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import gaussian_kde
 
 from kde.errors import InputError
 from kde.samples import Array
 
 
-def estimate_hazard(last_steps: Sequence[int], *, max_steps: int) -> Array:
-    """Empirical hazard of a sample of complete answers, float64 [max_steps], entry t - 1 for step t.
+def kaplan_meier(last_steps: ArrayLike, *, max_steps: int, censored: ArrayLike = ()) -> Array:
+    """Kaplan-Meier hazard, float64 [max_steps], entry t - 1 for step t: h_t = (answers that end at t) / (answers that reach t).
 
-    h_t = (answers that end at t) / (answers that reach t). From the longest answer seen on, and at max_steps, it is 1.
+    From the longest answer seen on, and at max_steps, it is 1.
+
+    Args:
+        last_steps: the last step of every complete answer.
+        max_steps: T.
+        censored: steps at which answers were lost sight of; they count as reaching that step, and their end is not known.
 
     Raises:
-        InputError: no answers, or one that ends outside 1..max_steps.
+        InputError: no complete answers, or a step outside 1..max_steps.
     """
-    ends = np.asarray(last_steps, dtype=np.int64)
-    if not len(ends) or ends.min() < 1 or ends.max() > max_steps:
-        raise InputError(
-            "hazard", field="last step", value=ends.tolist(), remedy=f"answers end at steps 1 to {max_steps}"
-        )
-    ending = np.bincount(ends, minlength=max_steps + 1)[1:].astype(np.float64)
-    reaching = ending[::-1].cumsum()[::-1]
+    ends, lost = _steps(last_steps, max_steps), _steps(censored, max_steps)
+    if not len(ends):
+        raise InputError("hazard", field="last step", value=[], remedy="give at least one complete answer")
+    ending, losing = (np.bincount(steps, minlength=max_steps + 1)[1:].astype(np.float64) for steps in (ends, lost))
+    reaching = (ending + losing)[::-1].cumsum()[::-1] - losing
     hazard = np.ones(max_steps)
-    reached = reaching > 0
-    hazard[reached] = ending[reached] / reaching[reached]
+    hazard[: ends.max()] = np.divide(ending, reaching, out=np.zeros(max_steps), where=reaching > 0)[: ends.max()]
+    hazard[-1] = 1.0
     return hazard
+
+
+def smoothed_hazard(last_steps: ArrayLike, *, max_steps: int, factor: float = 0.1) -> Array:
+    """Hazard by the scheme of the paper's authors, float64 [max_steps].
+
+    A Gaussian kernel density of the last steps (bandwidth `factor` standard deviations), read off at the steps 2..max_steps and
+    normalised; answers outside of these steps are moved to the nearest, so no answer ends at step 1.
+
+    Raises:
+        InputError: fewer than two different last steps.
+    """
+    ends = np.clip(np.asarray(last_steps, dtype=np.float64), 2, max_steps)
+    if np.unique(ends).size < 2:
+        remedy = "smoothing needs answers of different lengths: use kaplan-meier"
+        raise InputError("hazard", field="last step", value=ends[:9].tolist(), remedy=remedy)
+    density = gaussian_kde(ends, bw_method=factor)(np.arange(2, max_steps + 1))
+    mass = density / density.sum()
+    reached = mass[::-1].cumsum()[::-1]
+    return np.concatenate([[0.0], mass[:-1] / reached[:-1], [1.0]])
+
+
+def _steps(values: ArrayLike, max_steps: int) -> NDArray[np.int64]:
+    steps = np.asarray(values, dtype=np.int64)
+    if len(steps) and not (steps.min() >= 1 and steps.max() <= max_steps):
+        found = [int(steps.min()), int(steps.max())]
+        raise InputError("hazard", field="last steps", value=found, remedy=f"answers end at steps 1 to {max_steps}")
+    return steps
 
 
 def check_hazard(hazard: Array, *, source: str) -> Array:

@@ -1,11 +1,15 @@
-"""How every command speaks: one JSON object for machines, or a table for people."""
+"""How every command speaks: one JSON object for machines, or a table for people; progress on standard error."""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object instead of a table.")]
 
@@ -16,13 +20,19 @@ def print_json(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Write remarks below a table, one a line."""
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Draw a table; numbers are right-aligned and shown with at most six digits."""
+    """Draw a table; numbers are right-aligned and shown with at most five digits."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415  machines do not wait for it
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    cells = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    cells = [[f"{value:.5g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(cells) and all(row[index].lstrip("-")[:1].isdigit() or not row[index] for row in cells)
@@ -30,3 +40,20 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in cells:
         table.add_row(*row)
     Console().print(table)
+
+
+@contextmanager
+def live_progress() -> "Iterator[Progress]":
+    """A progress display that leaves standard output to results; tasks carry a field `note`."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield progress

@@ -1,16 +1,19 @@
-"""Labelled and scored traces: ProcessBench's format in, class samples out."""
+"""Traces: labelled step by step (ProcessBench's format), scored by a PRM, or known by their final answer."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Hashable, Sequence
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from kde.errors import InputError
-from kde.jsonl import Record
-from kde.samples import ClassSamples, StepClass
+from kde.records import Entry, Record
+from kde.samples import StepClass
+
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Tokens = list[Annotated[int, Field(ge=1)]] | None
 
 
 class LabelledTrace(Record):
@@ -26,15 +29,19 @@ class LabelledTrace(Record):
     steps: list[str] = Field(min_length=1)
     final_answer_correct: bool
     label: int = Field(ge=-1)
-    tokens: list[Annotated[int, Field(ge=1)]] | None = None
+    tokens: Tokens = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "LabelledTrace":
         if self.label >= len(self.steps):
             raise ValueError(f"label {self.label} is beyond the {len(self.steps)} steps")
-        if self.tokens is not None and len(self.tokens) != len(self.steps):
-            raise ValueError(f"{len(self.tokens)} token counts for {len(self.steps)} steps")
+        _check_tokens(self.tokens, len(self.steps))
         return self
+
+    @property
+    def length(self) -> int:
+        """Number of steps."""
+        return len(self.steps)
 
     @property
     def text_sha256(self) -> str:
@@ -56,48 +63,58 @@ class ScoredTrace(Record):
     """
 
     prm: str
-    scores: list[float] = Field(min_length=1)
+    scores: list[Score] = Field(min_length=1)
     text_sha256: str | None = None
 
+    @property
+    def key(self) -> Hashable:
+        """Id and PRM: several PRMs may score one trace in one file."""
+        return (self.id, self.prm)
+
+
+class AnsweredTrace(Entry):
+    """A complete solution that is known by its final answer alone.
+
+    Attributes:
+        problem_id: what it solves; several candidates may solve one problem.
+        final_answer_correct: whether its final answer is right; None where nobody knows.
+        scores: PRM scores of every step.
+        tokens: tokens of each step, where they were counted.
+    """
+
+    problem_id: str = Field(min_length=1)
+    candidate: int = Field(default=0, ge=0)
+    final_answer_correct: bool | None = None
+    scores: list[Score] = Field(min_length=1)
+    tokens: Tokens = None
+
     @model_validator(mode="after")
-    def _in_range(self) -> "ScoredTrace":
-        for index, score in enumerate(self.scores):
-            if not 0 <= score <= 1:
-                raise ValueError(f"scores[{index}] is {score}, scores are numbers in [0, 1]")
+    def _consistent(self) -> "AnsweredTrace":
+        _check_tokens(self.tokens, len(self.scores))
         return self
 
+    @property
+    def length(self) -> int:
+        """Number of steps."""
+        return len(self.scores)
 
-def class_samples(labels: Sequence[LabelledTrace], scores: Sequence[ScoredTrace], *, source: str) -> ClassSamples:
-    """One sample [m, r] for every scored prefix of every labelled trace.
+    @property
+    def key(self) -> Hashable:
+        """Problem and candidate."""
+        return (self.problem_id, self.candidate)
 
-    Raises:
-        InputError: a labelled trace has no scores, more scores than steps or those of another text, or scores belong to no trace.
-    """
-    by_id = {scored.id: scored for scored in scores}
-    unknown = by_id.keys() - {trace.id for trace in labels}
-    if unknown:
-        raise InputError(source, field="id", value=min(unknown), remedy="these scores belong to no labelled trace")
-    features: dict[StepClass, list[tuple[float, float]]] = {c: [] for c in StepClass}
-    for trace in labels:
-        scored = by_id.get(trace.id)
-        if scored is None or len(scored.scores) > len(trace.steps):
-            found = None if scored is None else len(scored.scores)
-            raise InputError(
-                source,
-                field=f"scores of {trace.id}",
-                value=found,
-                remedy=f"it has {len(trace.steps)} steps: give scores from the first on, one a step",
-            )
-        if scored.text_sha256 not in {None, trace.text_sha256}:
-            raise InputError(
-                source,
-                field=f"scores of {trace.id}",
-                value=scored.text_sha256,
-                remedy="another text was scored: score again",
-            )
-        least = 1.0
-        for index, score in enumerate(scored.scores):
-            features[trace.class_at(index)].append((least, score))
-            least = min(least, score)
-    arrays = {c.key: np.array(features[c], dtype=np.float64).reshape(-1, 2) for c in StepClass}
-    return ClassSamples.validated(arrays, source=source)
+
+def exclude_problems(traces: Sequence[LabelledTrace], problems: Sequence[str]) -> list[LabelledTrace]:
+    """The traces whose problem is not among `problems`, compared by `normalised_text`."""
+    excluded = {normalised_text(problem) for problem in problems}
+    return [trace for trace in traces if normalised_text(trace.problem) not in excluded]
+
+
+def normalised_text(text: str) -> str:
+    """The text with compatible characters unified (NFKC), in lower case, white space collapsed."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def _check_tokens(tokens: Tokens, steps: int) -> None:
+    if tokens is not None and len(tokens) != steps:
+        raise ValueError(f"{len(tokens)} token counts for {steps} steps")

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kde.dynamics import Dynamics, TokenModel
+from kde.dynamics import Dynamics
 from kde.errors import InputError
 from kde.hazard import check_hazard
 from kde.samples import Array
+from kde.tokens import TokenModel
 
 _SUM_TOLERANCE = 1e-6
 

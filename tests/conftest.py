@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from kde.dynamics import TokenModel
 from kde.samples import Array
+from kde.tokens import TokenModel
 from planner.exact import solve_exact
 from planner.pomdp import RoutingPOMDP
 from planner.table import PolicyTable, tabulate

@@ -14,9 +14,8 @@ from inference.demo.summary import summarise
 from inference.engines.base import Sampling
 from inference.fleet import EngineKind, FleetSettings
 from inference.lab.shipped import lab_places
-from inference.progress import live_progress
 from kde.artefact import replace_file
-from kde.terminal import AsJson, print_json, print_table
+from kde.terminal import AsJson, live_progress, print_json, print_table
 
 app = App(
     name="demo",

@@ -22,10 +22,11 @@ from inference.route import route, table_hash
 from inference.runner import Run
 from inference.scoring import score_traces
 from kde.artefact import provenance
-from kde.dynamics import estimate_dynamics
-from kde.jsonl import read_jsonl
+from kde.dynamics import labelled_dynamics
 from kde.model import ObservationModel, fit_observation_model
-from kde.traces import LabelledTrace, ScoredTrace, class_samples
+from kde.prefixes import class_samples, match_scores
+from kde.records import read_records
+from kde.traces import LabelledTrace, ScoredTrace
 from planner.client import PlannerClient
 from planner.decision import Planner
 from planner.exact import solve_exact
@@ -119,7 +120,7 @@ class _Stages:
             traces[name] = label_episodes(episodes, problems, generator=name)
             write_labels(out / f"{name}.jsonl", traces[name])
         model = await self._fit(traces["weak"], out)
-        dynamics = estimate_dynamics(traces["weak"], traces["strong"], max_steps=self.settings.max_steps)
+        dynamics = labelled_dynamics(traces["weak"], traces["strong"], max_steps=self.settings.max_steps)
         dynamics.save(self.settings.out / "dynamics.json")
         return model, self._solve(RoutingPOMDP.assemble(model.cells, dynamics))
 
@@ -128,7 +129,7 @@ class _Stages:
         task = self.progress.add_task("PRM scores", total=len(traces), note="")
         await score_traces(self.fleet.scorer, traces, scores, prm="lab", on_trace=lambda: self.progress.advance(task))
         self.progress.update(task, completed=len(traces))
-        samples = class_samples(traces, read_jsonl(scores, ScoredTrace), source=str(scores))
+        samples = class_samples(match_scores(traces, read_records(scores, ScoredTrace), source=str(scores)))
         origin = provenance({"labels": labels, "scores": scores}, {"bandwidth": "scott", "cell": 0.05})
         model = fit_observation_model(samples, provenance=origin)
         model.save(self.settings.out / "model")

@@ -9,7 +9,7 @@ from inference.lab.labelling import label_episodes, write_labels
 from inference.problems import Problem
 from inference.records import read_episodes
 from kde.errors import InputError
-from kde.jsonl import read_jsonl
+from kde.records import read_records
 from kde.terminal import AsJson, print_json, print_table
 
 
@@ -29,7 +29,7 @@ def label(
         raise InputError(run, field="episodes", value=0, remedy="name a directory that `trim route` finished")
     if out.resolve() == problems.resolve():
         raise InputError("lab label", field="--out", value=str(out), remedy="it is the input: name another file")
-    traces = label_episodes(episodes, read_jsonl(problems, Problem), generator=generator or episodes["policy"][0])
+    traces = label_episodes(episodes, read_records(problems, Problem), generator=generator or episodes["policy"][0])
     write_labels(out, traces)
     right = sum(trace.label == -1 for trace in traces)
     if as_json:

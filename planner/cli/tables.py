@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kde.artefact import provenance
-from kde.dynamics import Dynamics, TokenModel
+from kde.dynamics import Dynamics
 from kde.errors import InputError
 from kde.hazard import load_hazard
 from kde.model import ObservationModel
 from kde.terminal import AsJson, print_json, print_table
+from kde.tokens import TokenModel
 from planner.exact import solve_exact
 from planner.pomdp import RoutingPOMDP
 from planner.table import PolicyTable, tabulate

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from inference.problems import Problem, fingerprint
 from kde.errors import InputError
-from kde.jsonl import read_jsonl
+from kde.records import read_records
 
 
 def test_problems_are_read_and_other_fields_left_alone(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text(
         '{"id": "a", "problem": "1+1?", "answer": "2", "level": 3}\n{"id": "b", "problem": "?"}\n'
     )
-    assert read_jsonl(tmp_path / "p.jsonl", Problem) == [
+    assert read_records(tmp_path / "p.jsonl", Problem) == [
         Problem(id="a", problem="1+1?", answer="2"),
         Problem(id="b", problem="?"),
     ]
@@ -33,7 +33,7 @@ def test_problems_are_read_and_other_fields_left_alone(tmp_path: Path) -> None:
 def test_bad_problems_name_their_line(tmp_path: Path, content: str, complaint: str) -> None:
     (tmp_path / "p.jsonl").write_text(content)
     with pytest.raises(InputError, match=complaint):
-        read_jsonl(tmp_path / "p.jsonl", Problem)
+        read_records(tmp_path / "p.jsonl", Problem)
 
 
 def test_the_fingerprint_sees_order_and_answers() -> None:
@@ -47,4 +47,4 @@ def test_any_text_comes_back_from_its_line(tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.mktemp("any") / "p.jsonl"
     problems = [Problem(id="a", problem=text), Problem(id="b", problem="x\u2028y\x85z")]
     path.write_bytes(b"".join(problem.model_dump_json().encode() + b"\n" for problem in problems))
-    assert read_jsonl(path, Problem) == problems
+    assert read_records(path, Problem) == problems

@@ -6,8 +6,9 @@ import pytest
 from inference.engines.base import EngineError
 from inference.scoring import score_traces
 from kde.errors import InputError
-from kde.jsonl import read_jsonl
-from kde.traces import LabelledTrace, ScoredTrace, class_samples
+from kde.prefixes import match_scores
+from kde.records import read_records
+from kde.traces import LabelledTrace, ScoredTrace
 
 TRACES = [
     LabelledTrace(id=f"t{i}", generator="g", problem=f"{i}", steps=["a", "b"], final_answer_correct=True, label=-1)
@@ -41,7 +42,7 @@ async def test_nothing_is_scored_twice_after_a_stop(tmp_path: Path) -> None:
     second = Counting(100)
     await score_traces(second, TRACES, out, prm="p", concurrency=2)
     assert second.asked == 13
-    assert sorted(scored.id for scored in read_jsonl(out, ScoredTrace)) == sorted(trace.id for trace in TRACES)
+    assert sorted(scored.id for scored in read_records(out, ScoredTrace)) == sorted(trace.id for trace in TRACES)
     third = Counting(0)
     await score_traces(third, TRACES, out, prm="p")
     assert third.asked == 0
@@ -70,4 +71,4 @@ async def test_scores_of_another_text_are_not_taken_for_this_ones(tmp_path: Path
     with pytest.raises(InputError, match="another text"):
         await score_traces(Counting(9), changed, tmp_path / "s.jsonl", prm="p")
     with pytest.raises(InputError, match="another text"):
-        class_samples(changed[:3], read_jsonl(tmp_path / "s.jsonl", ScoredTrace), source="s")
+        match_scores(changed[:3], read_records(tmp_path / "s.jsonl", ScoredTrace), source="s")

@@ -3,10 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kde.density import ReflectedKDE
+from kde.bandwidth import Rule, bandwidth_factor
+from kde.density import ReflectedKDE, check_samples
 from kde.errors import InputError
-from kde.samples import Array
+from kde.samples import Array, Samples
 from tests.twins import quadrature_cells
+
+
+def _fit(features: Array) -> ReflectedKDE:
+    samples = Samples.uniform(features)
+    return ReflectedKDE.fit(samples, bandwidth_factor(samples, Rule.SCOTT, per_side=20))
 
 
 def _samples(seed: int, count: int, tilt: float) -> Array:
@@ -16,7 +22,7 @@ def _samples(seed: int, count: int, tilt: float) -> Array:
 
 
 kdes = st.builds(
-    lambda seed, count, tilt: ReflectedKDE.fit_scott(_samples(seed, count, tilt)),
+    lambda seed, count, tilt: _fit(_samples(seed, count, tilt)),
     st.integers(0, 1000),
     st.integers(5, 60),
     st.floats(0, 0.9),
@@ -50,15 +56,15 @@ def test_the_density_is_zero_outside_the_square(density: ReflectedKDE) -> None:
 
 def test_mirrored_samples_give_a_mirrored_density() -> None:
     samples = _samples(1, 40, 0.6)
-    cells = ReflectedKDE.fit_scott(samples).cell_masses(8, 8)
-    mirrored = ReflectedKDE.fit_scott(1 - samples).cell_masses(8, 8)
+    cells = _fit(samples).cell_masses(8, 8)
+    mirrored = _fit(1 - samples).cell_masses(8, 8)
     assert mirrored == pytest.approx(cells[::-1, ::-1], abs=1e-12)
 
 
 def test_narrow_kernels_are_integrated_as_accurately_as_wide_ones() -> None:
     rng = np.random.default_rng(0)
     samples = np.column_stack((rng.random(400), 0.7 + 0.01 * rng.standard_normal(400)))
-    density = ReflectedKDE.fit_scott(samples)
+    density = _fit(samples)
     fine = density.cell_masses(8, 40).reshape(4, 2, 4, 10).sum(axis=(1, 3))
     assert density.cell_masses(4, 4) == pytest.approx(fine, abs=1e-12)
 
@@ -67,7 +73,7 @@ def test_all_but_constant_samples_are_refused() -> None:
     rng = np.random.default_rng(0)
     samples = np.column_stack((rng.random(400), 0.7 + 1e-9 * rng.standard_normal(400)))
     with pytest.raises(InputError, match="label more"):
-        ReflectedKDE.fit_scott(samples).cell_masses(10, 10)
+        _fit(samples).cell_masses(10, 10)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +81,4 @@ def test_all_but_constant_samples_are_refused() -> None:
 )
 def test_too_few_or_degenerate_samples_say_what_to_do(samples: Array) -> None:
     with pytest.raises(InputError, match="label more"):
-        ReflectedKDE.fit_scott(samples, name="class S1")
+        check_samples(Samples.uniform(samples), name="class S1")

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kde.errors import InputError
-from kde.hazard import estimate_hazard, load_hazard
+from kde.hazard import kaplan_meier, load_hazard
 
 
 @given(st.lists(st.integers(1, 12), min_size=1))
 def test_the_hazard_gives_back_the_distribution_of_last_steps(ends: list[int]) -> None:
-    hazard = estimate_hazard(ends, max_steps=12)
+    hazard = kaplan_meier(ends, max_steps=12)
     survival = np.concatenate([[1.0], np.cumprod(1 - hazard)[:-1]])
     shares = np.bincount(ends, minlength=13)[1:] / len(ends)
     assert survival * hazard == pytest.approx(shares, abs=1e-12)
@@ -20,13 +20,13 @@ def test_the_hazard_gives_back_the_distribution_of_last_steps(ends: list[int]) -
 
 
 def test_steps_after_the_longest_answer_end_it() -> None:
-    assert estimate_hazard([1, 2, 2], max_steps=5).tolist() == [1 / 3, 1, 1, 1, 1]
+    assert kaplan_meier([1, 2, 2], max_steps=5).tolist() == [1 / 3, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("ends", [[], [0], [6]])
 def test_answers_end_within_the_limit(ends: list[int]) -> None:
     with pytest.raises(InputError, match="last step"):
-        estimate_hazard(ends, max_steps=5)
+        kaplan_meier(ends, max_steps=5)
 
 
 def test_the_authors_predictors_are_read(reference: Path) -> None:

@@ -12,9 +12,9 @@ from kde.samples import ClassSamples, StepClass
 @pytest.fixture(scope="module")
 def samples() -> ClassSamples:
     rng = np.random.default_rng(3)
-    return ClassSamples(
-        (rng.beta(5, 1, (80, 2)), rng.beta(1, 3, (60, 2)), np.column_stack((rng.beta(5, 1, 50), rng.beta(1, 4, 50))))
-    )
+    recoverable = np.column_stack((rng.beta(5, 1, 50), rng.beta(1, 4, 50)))
+    arrays = {"S0": rng.beta(5, 1, (80, 2)), "S1": rng.beta(1, 3, (60, 2)), "S2": recoverable}
+    return ClassSamples.validated(arrays, source="drawn")
 
 
 def test_the_authors_cells_are_reproduced(reference: Path) -> None:
@@ -34,9 +34,14 @@ def test_a_saved_model_comes_back_equal(samples: ClassSamples, tmp_path: Path) -
     loaded = ObservationModel.load(tmp_path)
     assert loaded.content_hash == content_hash
     assert (loaded.cells == model.cells).all()
-    assert loaded.settings == {"bandwidth": "scott", "cell": 0.1, "samples": {"S0": 80, "S1": 60, "S2": 50}}
+    assert loaded.settings == model.settings
+    assert loaded.settings["samples"] == {"S0": 80, "S1": 60, "S2": 50}
+    assert loaded.settings["factors"] == pytest.approx(
+        {"S0": 80 ** (-1 / 6), "S1": 60 ** (-1 / 6), "S2": 50 ** (-1 / 6)}
+    )
     for step_class in StepClass:
         assert (loaded.densities[step_class].bandwidth == model.densities[step_class].bandwidth).all()
+        assert (loaded.samples.by_class[step_class].groups == samples.by_class[step_class].groups).all()
 
 
 def test_the_same_samples_give_the_same_bytes(samples: ClassSamples, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from kde.errors import InputError
-from kde.jsonl import read_jsonl
+from kde.prefixes import class_samples, match_scores
+from kde.records import read_records
 from kde.samples import StepClass
-from kde.traces import LabelledTrace, ScoredTrace, class_samples
+from kde.traces import LabelledTrace, ScoredTrace
 
 
 def _record(**changes: Any) -> dict[str, Any]:
@@ -36,10 +37,10 @@ def test_prefixes_fall_into_classes_around_the_first_error() -> None:
 
 def test_features_are_the_least_earlier_and_the_newest_score() -> None:
     traces = [LabelledTrace.model_validate(_record())]
-    samples = class_samples(traces, [ScoredTrace(id="a", prm="p", scores=[0.9, 0.2, 0.6])], source="s")
-    assert samples.by_class[StepClass.CORRECT].tolist() == [[1.0, 0.9]]
-    assert samples.by_class[StepClass.RECOVERABLE].tolist() == [[0.9, 0.2]]
-    assert samples.by_class[StepClass.DERAILED].tolist() == [[0.2, 0.6]]
+    samples = class_samples(match_scores(traces, [ScoredTrace(id="a", prm="p", scores=[0.9, 0.2, 0.6])], source="s"))
+    assert samples.by_class[StepClass.CORRECT].features.tolist() == [[1.0, 0.9]]
+    assert samples.by_class[StepClass.RECOVERABLE].features.tolist() == [[0.9, 0.2]]
+    assert samples.by_class[StepClass.DERAILED].features.tolist() == [[0.2, 0.6]]
 
 
 @pytest.mark.parametrize(
@@ -57,20 +58,20 @@ def test_features_are_the_least_earlier_and_the_newest_score() -> None:
 )
 def test_bad_labels_name_their_line(tmp_path: Path, records: list[dict[str, Any]], tail: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
-        read_jsonl(_file(tmp_path / "l.jsonl", *records, tail=tail), LabelledTrace)
+        read_records(_file(tmp_path / "l.jsonl", *records, tail=tail), LabelledTrace)
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, float("nan"), float("inf")])
 def test_scores_outside_the_unit_interval_are_refused(tmp_path: Path, score: float) -> None:
-    with pytest.raises(InputError, match=r"scores\[1\]|JSON"):
-        read_jsonl(_file(tmp_path / "s.jsonl", {"id": "a", "prm": "p", "scores": [0.5, score]}), ScoredTrace)
+    with pytest.raises(InputError, match=r"line 1, scores\.1"):
+        read_records(_file(tmp_path / "s.jsonl", {"id": "a", "prm": "p", "scores": [0.5, score]}), ScoredTrace)
 
 
 def test_labels_and_scores_must_belong_together() -> None:
     trace = LabelledTrace.model_validate(_record())
+    with pytest.raises(InputError, match="no labelled trace has scores"):
+        match_scores([trace], [], source="s")
     with pytest.raises(InputError, match="scores of a"):
-        class_samples([trace], [], source="s")
-    with pytest.raises(InputError, match="scores of a"):
-        class_samples([trace], [ScoredTrace(id="a", prm="p", scores=[0.5] * 4)], source="s")
-    with pytest.raises(InputError, match="no labelled trace"):
-        class_samples([trace], [ScoredTrace(id=i, prm="p", scores=[0.5]) for i in ("a", "b")], source="s")
+        match_scores([trace], [ScoredTrace(id="a", prm="p", scores=[0.5] * 4)], source="s")
+    with pytest.raises(InputError, match="belong to no labelled trace"):
+        match_scores([trace], [ScoredTrace(id=i, prm="p", scores=[0.5]) for i in ("a", "b")], source="s")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kde.dynamics import TokenModel
 from kde.errors import InputError
 from kde.hazard import load_hazard
+from kde.tokens import TokenModel
 from planner.decision import Action, Carry, Proposal
 from planner.exact import solve_exact
 from planner.policies.pomdp import TablePolicy, bayes_prior

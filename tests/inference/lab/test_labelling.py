@@ -9,7 +9,7 @@ from inference.lab.shipped import lab_problems
 from inference.records import StepRecord, read_episodes, write_part
 from inference.step import Author
 from kde.errors import InputError
-from kde.jsonl import read_jsonl
+from kde.records import read_records
 from kde.traces import LabelledTrace
 from tests.inference.test_records import EPISODE
 
@@ -29,6 +29,6 @@ def test_episodes_become_labelled_traces(tmp_path: Path) -> None:
     ]
     assert traces[0].tokens == [7] * len(first.steps)
     write_labels(tmp_path / "labels.jsonl", traces)
-    assert read_jsonl(tmp_path / "labels.jsonl", LabelledTrace) == traces
+    assert read_records(tmp_path / "labels.jsonl", LabelledTrace) == traces
     with pytest.raises(InputError, match="problem_id"):
         label_episodes(read_episodes(tmp_path / "episodes"), lab_problems(1, seed=5), generator="weak")
