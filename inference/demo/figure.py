@@ -6,23 +6,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from kde.model import ObservationModel
-from kde.samples import StepClass
+from kde.report.figures import draw_densities
 
 _FAMILIES = {
     "pomdp": (r"TRIM-POMDP, at each $\lambda$", "#0b6e99", "o"),
     "thr": ("TRIM-Thr, at each threshold", "#d1495b", "s"),
 }
 _GREY = "#5b5f66"
-_CLASS_TITLES = {
-    StepClass.CORRECT: "S0: every step right",
-    StepClass.RECOVERABLE: "S2: only the newest wrong",
-    StepClass.DERAILED: "S1: an earlier step wrong",
-}
-_LEAST_DENSITY = 1e-2
 
 
 def draw_report(summary: Mapping[str, Any], model: ObservationModel, path: Path) -> None:
@@ -31,7 +24,10 @@ def draw_report(summary: Mapping[str, Any], model: ObservationModel, path: Path)
     grid = figure.add_gridspec(3, 2, width_ratios=(3.1, 1))
     _draw_curves(figure.add_subplot(grid[:, 0]), summary)
     panels = [figure.add_subplot(grid[row, 1]) for row in range(3)]
-    _draw_densities(figure, panels, model)
+    draw_densities(figure, panels, model)
+    for axes in panels:
+        axes.set_ylabel("newest score $r$", fontsize=8)
+    panels[-1].set_xlabel("least earlier score $m$", fontsize=8)
     figure.savefig(path)
 
 
@@ -97,25 +93,3 @@ def _draw_family(axes: Axes, rows: Sequence[Mapping[str, Any]], label: str, colo
             fontsize=8,
             color=colour,
         )
-
-
-def _draw_densities(figure: Figure, panels: Sequence[Axes], model: ObservationModel) -> None:
-    density = model.cells * model.cells[0].size  # 1 is the uniform density
-    norm = LogNorm(_LEAST_DENSITY, float(density.max()))
-    for axes, step_class in zip(panels, _CLASS_TITLES, strict=True):
-        image = axes.imshow(
-            density[step_class].clip(min=_LEAST_DENSITY).T,
-            origin="lower",
-            extent=(0, 1, 0, 1),
-            norm=norm,
-            cmap="viridis",
-        )
-        axes.set_title(_CLASS_TITLES[step_class], fontsize=9)
-        axes.set_xticks((0, 0.5, 1))
-        axes.set_yticks((0, 0.5, 1))
-        axes.set_ylabel("newest score $r$", fontsize=8)
-        axes.tick_params(labelsize=8)
-    panels[-1].set_xlabel("least earlier score $m$", fontsize=8)
-    bar = figure.colorbar(image, ax=list(panels), shrink=0.6, aspect=30)
-    bar.set_label("observation density $P(m, r\\,|\\,$class$)$", fontsize=8)
-    bar.ax.tick_params(labelsize=8)
