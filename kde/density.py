@@ -1,13 +1,15 @@
 """Kernel density on the unit square with reflected borders (DESIGN section 6).
 
-A Gaussian kernel with bandwidth matrix H sits on every sample; mass that would leave the square is folded back at each of the four
-borders and corners (9-fold reflection: the kernel is mirrored, not only its centre, so a tilted H stays consistent at the border).
+A Gaussian kernel with bandwidth matrix H sits on every sample; mass that would leave the square is folded back at the border that it
+crosses. The kernel is mirrored, not only its centre, so a tilted H stays consistent at the border. Kernels much narrower than the square
+need the nine nearest mirror images (the authors' 9-fold reflection); wider ones get as many as they reach.
 """
 
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from kde.errors import InputError
@@ -62,7 +64,7 @@ class ReflectedKDE:
         """Probability of each cell of an n_m x n_r grid, shape [n_m, n_r], summing to 1.
 
         Exact (error function) along m, eight Gauss-Legendre nodes a panel along r with panels no wider than the kernel's finest
-        scale: the error is below 1e-12 a cell. The little that 9-fold reflection loses of very wide kernels is normalised away.
+        scale: the error is below 1e-12 a cell.
 
         Raises:
             InputError: the kernels are so narrow that the samples are all but constant.
@@ -110,13 +112,29 @@ class ReflectedKDE:
 
     def _images(self, features: Array, weights: Array) -> list[tuple[Array, Array, int]]:
         """Mirror images of the samples near the square, their weights, and the sign that mirroring gives to the tilt of H."""
-        reach = _REACH * np.sqrt(np.diag(self.bandwidth))
+        along_m, along_r = (
+            _near_images(axis, _REACH * float(np.sqrt(self.bandwidth[k, k]))) for k, axis in enumerate(features.T)
+        )
         found = []
-        for fold_m, fold_r in product(_FOLDS, _FOLDS):
-            images = np.column_stack([fold.apply(x) for fold, x in zip((fold_m, fold_r), features.T, strict=True)])
-            near = ((images > -reach) & (images < 1 + reach)).all(axis=1)
-            found.append((images[near], weights[near], fold_m.sign * fold_r.sign))
+        for (m, m_near, m_sign), (r, r_near, r_sign) in product(along_m, along_r):
+            near = m_near & r_near
+            found.append((np.column_stack((m[near], r[near])), weights[near], m_sign * r_sign))
         return found
+
+
+def _near_images(values: Array, reach: float) -> list[tuple[Array, NDArray[np.bool_], int]]:
+    """Images of values in [0, 1] under mirroring at 0 and 1, which of them lie within `reach` of [0, 1], and their orientation.
+
+    Mirroring again and again gives 2 k + x and 2 k - x for every whole k.
+    """
+    found = []
+    most = int(np.ceil((reach + 1) / 2))
+    for shift, sign in product(range(-2 * most, 2 * most + 1, 2), (1, -1)):
+        images = shift + sign * values
+        near = (images > -reach) & (images < 1 + reach)
+        if near.any():
+            found.append((images, near, sign))
+    return found
 
 
 def covariance(samples: Samples) -> Array:
@@ -137,16 +155,3 @@ def check_samples(samples: Samples, *, name: str) -> None:
     if np.linalg.matrix_rank(spread, hermitian=True) < 2:
         remedy = "the samples lie on one line: label more varied traces"
         raise InputError(name, field="covariance", value=spread.tolist(), remedy=remedy)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fold:
-    shift: float
-    sign: int
-
-    def apply(self, values: Array) -> Array:
-        return self.shift + self.sign * values
-
-
-_FOLDS = (_Fold(0, 1), _Fold(0, -1), _Fold(2, -1))
-"""Identity, mirror at 0, mirror at 1."""

@@ -78,7 +78,7 @@ class BeliefFilter(BaseModel):
             cells: [3, n_m, n_r], the observation model's cells.
 
         Raises:
-            InputError: no reweighting makes distributions of this filter's likelihoods (the cells hardly differ by class).
+            InputError: no reweighting makes distributions of this filter's likelihoods (the exponent is too small for these features).
         """
         if self.features is Features.JOINT and self.exponent == 1:
             return cells
@@ -131,7 +131,7 @@ def _balancing_weights(ratios: Array, reference: Array) -> Array:
         "belief filter",
         field="observation function",
         value=multipliers.round(1).tolist(),
-        remedy="the classes' cells hardly differ for these features: use the filter bayes",
+        remedy="no observation function has these posteriors: take a larger exponent, other features, or the filter bayes",
     )
 
 

@@ -91,12 +91,12 @@ def baum_welch(
     for _ in range(_ROUNDS):
         right, wrong = (counts.sum() for counts in _expected_counts(evidence, sequences.lengths, accuracy))
         updated = float(right / (right + wrong))
+        if not 0 < updated < 1:
+            remedy = "the traces are all right or all wrong: estimate from more of them"
+            raise InputError("baum-welch", field="step accuracy", value=updated, remedy=remedy)
         if abs(updated - accuracy) < _TOLERANCE:
             break
         accuracy = updated
-    if not 0 < accuracy < 1:
-        remedy = "the traces are all right or all wrong: estimate from more of them"
-        raise InputError("baum-welch", field="step accuracy", value=accuracy, remedy=remedy)
     low, high = np.percentile(_resampled_fixed_points(evidence, sequences, accuracy, rng, resamples), (2.5, 97.5))
     return Estimate(accuracy, float(low), float(high))
 

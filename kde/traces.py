@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Hashable, Sequence
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from kde.records import Entry, Record
 from kde.samples import StepClass
@@ -102,6 +102,17 @@ class AnsweredTrace(Entry):
     def key(self) -> Hashable:
         """Problem and candidate."""
         return (self.problem_id, self.candidate)
+
+
+class ProblemText(Entry):
+    """The text of a problem, called `problem` or `question`; a file may have it twice."""
+
+    text: str = Field(validation_alias=AliasChoices("problem", "question"))
+
+    @property
+    def key(self) -> Hashable:
+        """Its own identity: repeats do no harm."""
+        return id(self)
 
 
 def exclude_problems(traces: Sequence[LabelledTrace], problems: Sequence[str]) -> list[LabelledTrace]:

@@ -22,7 +22,7 @@ Target = Callable[[Array, ScoreSequences], Array]
 """Log losses of beliefs [n, T, 3] on their sequences, one an item."""
 
 _START_P_WEAK: Final = 0.9
-_START_EXPONENT: Final = 0.5
+_START_EXPONENT: Final = 0.7
 _P_WEAK_RANGE: Final = (0.01, 0.999)
 _EXPONENT_RANGE: Final = (0.01, 1.0)
 _TOLERANCE: Final = 1e-2

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from pydantic import AliasChoices, Field
 
 from kde.errors import InputError
 from kde.hub import PREFIX, load_labelled
 from kde.prefixes import MatchedTrace, match_scores
-from kde.records import Entry, read_records
+from kde.records import read_records
 from kde.sequences import ScoreSequences, answered_sequences, labelled_sequences
-from kde.traces import AnsweredTrace, LabelledTrace, ScoredTrace, exclude_problems
+from kde.traces import AnsweredTrace, LabelledTrace, ProblemText, ScoredTrace, exclude_problems
 
 
 @Parameter(name="*")
@@ -74,14 +73,6 @@ class LabelledData:
     excluded: int
 
 
-class _ExcludedProblem(Entry):
-    text: str = Field(validation_alias=AliasChoices("problem", "question"))
-
-    @property
-    def key(self) -> int:
-        return id(self)  # repeats do no harm here
-
-
 def read_labelled(options: LabelOptions) -> LabelledData:
     """Read what `options` names.
 
@@ -94,7 +85,7 @@ def read_labelled(options: LabelOptions) -> LabelledData:
         raise InputError("--labels", field="id", value=repeated[0], remedy="two files have it: each id is there once")
     files = options.scores or []
     scores = _of_one_prm([scored for file in files for scored in read_records(file, ScoredTrace)], options.prm)
-    problems = [one.text for file in options.exclude or () for one in read_records(file, _ExcludedProblem)]
+    problems = [one.text for file in options.exclude or () for one in read_records(file, ProblemText)]
     kept = exclude_problems(labels, problems)
     excluded = {trace.id for trace in labels} - {trace.id for trace in kept}
     matched = match_scores(

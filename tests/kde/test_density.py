@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kde.bandwidth import Rule, bandwidth_factor
@@ -38,6 +38,7 @@ def test_cells_are_a_distribution_at_any_size(density: ReflectedKDE, n_m: int, n
 
 
 @given(kdes)
+@settings(max_examples=25)
 def test_cells_agree_with_two_dimensional_quadrature(density: ReflectedKDE) -> None:
     twin = quadrature_cells(density, 6, 5, nodes=40)
     assert density.cell_masses(6, 5) == pytest.approx(twin / twin.sum(), abs=1e-9)
@@ -82,3 +83,32 @@ def test_all_but_constant_samples_are_refused() -> None:
 def test_too_few_or_degenerate_samples_say_what_to_do(samples: Array) -> None:
     with pytest.raises(InputError, match="label more"):
         check_samples(Samples.uniform(samples), name="class S1")
+
+
+@given(st.integers(0, 1000), st.lists(st.integers(1, 4), min_size=5, max_size=20))
+def test_weights_are_repeats(seed: int, repeats: list[int]) -> None:
+    features = _samples(seed, len(repeats), 0.5)
+    bandwidth = np.array([[0.02, 0.005], [0.005, 0.03]])
+    weighted = Samples.weighted(features, np.array(repeats, dtype=np.float64), np.arange(len(repeats)))
+    repeated = Samples.uniform(features.repeat(repeats, axis=0))
+    assert ReflectedKDE(weighted, bandwidth).cell_masses(5, 4) == pytest.approx(
+        ReflectedKDE(repeated, bandwidth).cell_masses(5, 4), abs=1e-12
+    )
+
+
+@given(kdes)
+@settings(max_examples=15)
+def test_the_density_integrates_to_one(density: ReflectedKDE) -> None:
+    masses = quadrature_cells(density, 4, 4, nodes=40)
+    assert masses.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_drawn_points_fall_into_cells_as_often_as_their_masses_say() -> None:
+    density = _fit(_samples(2, 50, 0.7))
+    drawn = density.sample(200_000, np.random.default_rng(0))
+    assert ((drawn >= 0) & (drawn <= 1)).all()
+    places = np.minimum(drawn * 8, 7).astype(np.int64)
+    counts = np.bincount(places[:, 0] * 8 + places[:, 1], minlength=64).reshape(8, 8)
+    masses = density.cell_masses(8, 8)
+    errors = (counts / len(drawn) - masses) / np.sqrt(masses / len(drawn))
+    assert abs(errors).max() < 5

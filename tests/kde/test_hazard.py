@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kde.errors import InputError
-from kde.hazard import kaplan_meier, load_hazard
+from kde.hazard import kaplan_meier, load_hazard, smoothed_hazard
 
 
 @given(st.lists(st.integers(1, 12), min_size=1))
@@ -72,3 +72,33 @@ def test_bad_hazards_are_named(tmp_path: Path, key: str, complaint: str) -> None
 def test_a_bad_reference_says_how_to_write_it(reference_text: str) -> None:
     with pytest.raises(InputError, match="FILE.json:KEY"):
         load_hazard(reference_text)
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.booleans()), min_size=1))
+def test_answers_lost_sight_of_count_until_then(seen: list[tuple[int, bool]]) -> None:
+    ends = [step for step, complete in seen if complete]
+    lost = [step for step, complete in seen if not complete]
+    if not ends:
+        with pytest.raises(InputError, match="at least one complete"):
+            kaplan_meier(ends, max_steps=8, censored=lost)
+        return
+    hazard = kaplan_meier(ends, max_steps=8, censored=lost)
+    for step in range(1, 8):
+        reaching = sum(end >= step for end in ends) + sum(loss > step for loss in lost)
+        expected = ends.count(step) / reaching if reaching and step <= max(ends) else 1
+        assert hazard[step - 1] == (expected if step <= max(ends) else 1)
+
+
+def test_the_smoothed_hazard_is_the_kernel_density_of_the_last_steps() -> None:
+    ends = np.array([1, 3, 3, 4, 7, 40], dtype=np.float64)
+    moved = np.clip(ends, 2, 10)
+    width = 0.1 * moved.std(ddof=1)
+    mass = np.array([np.exp(-(((step - moved) / width) ** 2) / 2).sum() for step in range(2, 11)])
+    mass /= mass.sum()
+    expected = [0.0] + [mass[k] / mass[k:].sum() for k in range(8)] + [1.0]
+    assert smoothed_hazard(ends, max_steps=10) == pytest.approx(expected)
+
+
+def test_smoothing_needs_answers_of_different_lengths() -> None:
+    with pytest.raises(InputError, match="kaplan-meier"):
+        smoothed_hazard([4, 4, 4], max_steps=9)
