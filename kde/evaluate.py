@@ -12,7 +12,7 @@ import numpy as np
 
 from kde.bandwidth import problem_folds
 from kde.errors import InputError
-from kde.filter import BeliefFilter, FilterKind
+from kde.filter import BAYES, FilterKind
 from kde.model import ObservationModel
 from kde.quality import ClassQuality, Forecasts, Quality, Resamples, measure_beliefs, measure_forecasts
 from kde.samples import Array, Groups
@@ -117,10 +117,16 @@ def evaluate_filters(
 
 
 def choose_filter(
-    model: ObservationModel, sequences: ScoreSequences, rng: np.random.Generator, *, p_weak: float | None = None
+    model: ObservationModel,
+    sequences: ScoreSequences,
+    rng: np.random.Generator,
+    *,
+    p_weak: float | None = None,
+    on_filter: Callable[[str], None] = lambda _: None,
 ) -> tuple[ObservationModel, Evaluation]:
-    """The model with the filter that wins on held-out traces, and the evaluation that says so."""
-    evaluation = evaluate_filters(replace(model, filter=BeliefFilter()), sequences, rng, p_weak=p_weak)
+    """The model with the filter that wins on held-out traces, and the evaluation that says so; as `evaluate_filters`."""
+    plain = replace(model, filter=BAYES)
+    evaluation = evaluate_filters(plain, sequences, rng, p_weak=p_weak, on_filter=on_filter)
     return replace(model, filter=evaluation.filters[evaluation.default].tuned.filter), evaluation
 
 

@@ -15,10 +15,7 @@ from kde.evaluate import Evaluation, FilterReport, choose_filter, evaluate_filte
 from kde.filter import FilterKind, describe_filter
 from kde.model import ObservationModel
 from kde.quality import as_document
-from kde.records import read_records
-from kde.sequences import answered_sequences
 from kde.terminal import AsJson, live_progress, print_json, print_lines, print_table
-from kde.traces import AnsweredTrace
 
 PWeak = Annotated[
     float | None,
@@ -26,15 +23,16 @@ PWeak = Annotated[
         validator=Number(gt=0, lt=1), help="p_w of the generator where it is known; fitted with the filter otherwise"
     ),
 ]
+Traces = Annotated[
+    Path | None, Parameter(help="JSONL of answered traces: problem_id, scores, final_answer_correct (may be .gz)")
+]
 Seed = Annotated[int, Parameter(help="of the bootstrap")]
 
 
 def evaluate(
     model: Annotated[Path, Parameter(help="directory written by `trim kde fit`")],
     *,
-    traces: Annotated[
-        Path | None, Parameter(help="JSONL of answered traces: problem_id, scores, final_answer_correct (may be .gz)")
-    ] = None,
+    traces: Traces = None,
     data: LabelOptions = NO_LABELS,
     p_weak: PWeak = None,
     folds: Annotated[int, Parameter(validator=Number(gte=2), help="parts that the problems are dealt into")] = 5,
@@ -49,7 +47,7 @@ def evaluate(
     Example: trim kde evaluate model --traces traces.jsonl.gz
     """
     loaded = ObservationModel.load(model)
-    sequences = read_sequences(traces, data, what="kde evaluate")
+    sequences = read_sequences(traces, data, what="kde evaluate").sequences
     with live_progress() as progress:
         task = progress.add_task("judging the filters", total=len(FilterKind), note="")
         rng = np.random.default_rng(seed)
@@ -62,7 +60,8 @@ def evaluate(
 def tune(
     model: Annotated[Path, Parameter(help="directory written by `trim kde fit`")],
     *,
-    traces: Annotated[Path, Parameter(help="JSONL of answered traces: problem_id, scores, final_answer_correct")],
+    traces: Traces = None,
+    data: LabelOptions = NO_LABELS,
     p_weak: PWeak = None,
     seed: Seed = 0,
     out: Annotated[Path, Parameter(help="directory of the tuned observation model")],
@@ -73,12 +72,17 @@ def tune(
     Example: trim kde tune model --traces traces.jsonl.gz --out tuned
     """
     loaded = ObservationModel.load(model)
-    sequences = answered_sequences(read_records(traces, AnsweredTrace), source=str(traces))
-    tuned, found = choose_filter(loaded, sequences, np.random.default_rng(seed), p_weak=p_weak)
-    origin = provenance({"traces": traces, "model": model / "model.json"}, {"p_weak": p_weak, "seed": seed})
-    metrics = {**loaded.metrics, "evaluation": as_document(found)}
+    found = read_sequences(traces, data, what="kde tune")
+    with live_progress() as progress:
+        task = progress.add_task("judging the filters", total=len(FilterKind), note="")
+        rng = np.random.default_rng(seed)
+        tuned, evaluation = choose_filter(
+            loaded, found.sequences, rng, p_weak=p_weak, on_filter=lambda _: progress.advance(task)
+        )
+    origin = provenance({**found.inputs, "model": model / "model.json"}, {"p_weak": p_weak, "seed": seed})
+    metrics = {**loaded.metrics, "evaluation": as_document(evaluation)}
     replace(tuned, provenance={**loaded.provenance, "filter": origin}, metrics=metrics).save(out)
-    _show(str(out), found, as_json=as_json)
+    _show(str(out), evaluation, as_json=as_json)
 
 
 def _show(where: str, found: Evaluation, *, as_json: bool) -> None:

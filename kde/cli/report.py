@@ -36,7 +36,7 @@ def report(
     with live_progress() as progress:
         task = progress.add_task("judging the filters", total=len(asked), note="")
         for name, (file, labelled) in asked.items():
-            sequences = read_sequences(file, labelled, what="kde report")
+            sequences = read_sequences(file, labelled, what="kde report").sequences
             evaluations[name] = evaluate_filters(loaded, sequences, np.random.default_rng(seed))
             progress.advance(task)
     written = write_report(loaded, evaluations, out)

@@ -73,6 +73,14 @@ class LabelledData:
     excluded: int
 
 
+@dataclass(frozen=True, slots=True)
+class SequenceData:
+    """Score sequences, and the files they are from by role."""
+
+    sequences: ScoreSequences
+    inputs: dict[str, Path]
+
+
 def read_labelled(options: LabelOptions) -> LabelledData:
     """Read what `options` names.
 
@@ -98,7 +106,7 @@ def read_labelled(options: LabelOptions) -> LabelledData:
     return LabelledData(matched, inputs, unscored=len(kept) - len(matched), excluded=len(excluded))
 
 
-def read_sequences(traces: Path | None, options: LabelOptions, *, what: str) -> ScoreSequences:
+def read_sequences(traces: Path | None, options: LabelOptions, *, what: str) -> SequenceData:
     """Score sequences of answered traces, or of labelled ones.
 
     Raises:
@@ -107,8 +115,10 @@ def read_sequences(traces: Path | None, options: LabelOptions, *, what: str) -> 
     if (traces is not None) == options.given:
         raise InputError(what, field="traces", value=traces, remedy="give --traces, or --labels with --scores")
     if traces is not None:
-        return answered_sequences(read_records(traces, AnsweredTrace), source=str(traces))
-    return labelled_sequences(read_labelled(options).matched)
+        answered = answered_sequences(read_records(traces, AnsweredTrace), source=str(traces))
+        return SequenceData(answered, {"traces": traces})
+    labelled = read_labelled(options)
+    return SequenceData(labelled_sequences(labelled.matched), labelled.inputs)
 
 
 def _read_labels(reference: str) -> list[LabelledTrace]:
