@@ -1,4 +1,4 @@
-"""`trim score`: score labelled traces with a PRM."""
+"""`trim score`: score finished traces with a PRM."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -9,8 +9,10 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from inference.fleet import open_scorer
-from inference.lab.shipped import lab_places
-from inference.scoring import score_traces
+from inference.lab.shipped import lab_places, lab_prm_name
+from inference.problems import Problem
+from inference.scoring import ScoringJob, labelled_job, score_traces, solution_job
+from inference.solutions import solutions_of
 from kde.errors import InputError
 from kde.records import read_records
 from kde.terminal import AsJson, live_progress, print_json, print_table
@@ -19,16 +21,23 @@ from kde.traces import LabelledTrace
 app = App(
     name="score",
     help_epilogue="""\
-One line of scores for every labelled trace; the same command again goes on with a run that was stopped.
+One line of scores for every trace; the same command again goes on with a run that was stopped. Of labelled traces it writes scores by id,
+for `trim kde fit`; of a run of one model alone it writes answered traces, for `trim kde tune`, `evaluate` and `dynamics --method em`.
 
-Example: trim score --lab --labels weak.jsonl --out scores.jsonl""",
+Examples: trim score --lab --labels weak.jsonl --out scores.jsonl;
+trim score --lab --run runs/weak --problems problems.jsonl --out answered.jsonl""",
 )
 
 
 @app.default
 def run(
     *,
-    labels: Annotated[Path, Parameter(help="JSONL of labelled traces in ProcessBench's format")],
+    labels: Annotated[Path | None, Parameter(help="labelled traces in ProcessBench's format, JSON or JSONL")] = None,
+    finished: Annotated[
+        Path | None,
+        Parameter(name="--run", help="directory of a finished `trim route` of one model alone, instead of labels"),
+    ] = None,
+    problems: Annotated[Path | None, Parameter(help="JSONL of the problems that the run solved")] = None,
     lab: Annotated[bool, Parameter(negative="", help="use the lab's shipped PRM")] = False,
     prm: Annotated[str | None, Parameter(help="PRM directory, or URL of a vLLM pooling server")] = None,
     name: Annotated[str | None, Parameter(help="what the scores call the PRM; its directory or URL by default")] = None,
@@ -36,24 +45,28 @@ def run(
     out: Annotated[Path, Parameter(help="JSONL of scores; what it holds already is not scored again")],
     as_json: AsJson = False,
 ) -> None:
-    """Write the PRM scores of every labelled trace."""
+    """Write the PRM scores of every trace."""
     if lab == (prm is not None):
         raise InputError("score", field="--prm", value=prm, remedy="give one of --prm and --lab")
     place = lab_places()["prm"] if prm is None else prm
-    traces = read_records(labels, LabelledTrace)
-    asyncio.run(_score(place, name or ("lab" if lab else place), traces, out, concurrency))
-    if as_json:
-        print_json({"out": str(out), "traces": len(traces)})
+    named = name or (lab_prm_name() if lab else place)
+    if labels is not None and (finished, problems) == (None, None):
+        job = labelled_job(read_records(labels, LabelledTrace), prm=named)
+    elif labels is None and finished is not None and problems is not None:
+        job = solution_job(solutions_of(finished, read_records(problems, Problem)), prm=named)
     else:
-        print_table(f"PRM scores in {out}", ("traces",), [(len(traces),)])
+        raise InputError("score", field="traces", value=None, remedy="give --labels, or --run with --problems")
+    asyncio.run(_score(place, job, out, concurrency))
+    if as_json:
+        print_json({"out": str(out), "traces": len(job.tasks), "prm": named})
+    else:
+        print_table(f"PRM scores in {out}", ("traces", "PRM"), [(len(job.tasks), named)])
 
 
-async def _score(place: str, name: str, traces: list[LabelledTrace], out: Path, concurrency: int) -> None:
+async def _score(place: str, job: ScoringJob, out: Path, concurrency: int) -> None:
     async with AsyncExitStack() as stack:
         scorer = open_scorer(place)
         stack.push_async_callback(scorer.close)
         with live_progress() as progress:
-            task = progress.add_task("PRM scores", total=len(traces), note="")
-            await score_traces(
-                scorer, traces, out, prm=name, concurrency=concurrency, on_trace=lambda: progress.advance(task)
-            )
+            task = progress.add_task("PRM scores", total=len(job.tasks), note="")
+            await score_traces(scorer, job, out, concurrency=concurrency, on_trace=lambda: progress.advance(task))

@@ -1,52 +1,114 @@
 """PRM scores of finished traces, written as they come: a killed run goes on where it was."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from inference.concurrency import for_each
 from inference.lock import exclusive
 from inference.scorers.base import Scorer
+from inference.solutions import Solution
 from kde.errors import InputError
 from kde.records import parse_lines
-from kde.traces import LabelledTrace, ScoredTrace
+from kde.traces import AnsweredTrace, LabelledTrace, ScoredTrace, sha256_of_text
+
+Scored = ScoredTrace | AnsweredTrace
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringTask:
+    """One trace to score.
+
+    Attributes:
+        problem, steps: what the scorer sees.
+        key: of the record that its scores become.
+        record: that record, from the scores.
+    """
+
+    problem: str
+    steps: tuple[str, ...]
+    key: Hashable
+    record: Callable[[list[float]], Scored]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringJob:
+    """Traces to score by one PRM.
+
+    Attributes:
+        prm: what the records call it.
+        kind: type of the records.
+    """
+
+    prm: str
+    kind: type[Scored]
+    tasks: list[ScoringTask]
+
+
+def labelled_job(traces: Sequence[LabelledTrace], *, prm: str) -> ScoringJob:
+    """Scores by id, to be joined with the labels."""
+
+    def task(trace: LabelledTrace) -> ScoringTask:
+        def record(scores: list[float]) -> ScoredTrace:
+            return ScoredTrace(id=trace.id, prm=prm, scores=scores, text_sha256=trace.text_sha256)
+
+        return ScoringTask(trace.problem, tuple(trace.steps), (trace.id, prm), record)
+
+    return ScoringJob(prm, ScoredTrace, [task(trace) for trace in traces])
+
+
+def solution_job(solutions: Sequence[Solution], *, prm: str) -> ScoringJob:
+    """Answered traces: all that belief filters and dynamics without labels need."""
+
+    def task(solution: Solution) -> ScoringTask:
+        def record(scores: list[float]) -> AnsweredTrace:
+            return AnsweredTrace(
+                problem_id=solution.problem_id,
+                final_answer_correct=solution.correct,
+                scores=scores,
+                tokens=list(solution.tokens),
+                prm=prm,
+                text_sha256=sha256_of_text(solution.problem, solution.steps),
+            )
+
+        return ScoringTask(solution.problem, solution.steps, (solution.problem_id, 0), record)
+
+    return ScoringJob(prm, AnsweredTrace, [task(solution) for solution in solutions])
 
 
 async def score_traces(
     scorer: Scorer,
-    traces: Sequence[LabelledTrace],
+    job: ScoringJob,
     out: Path,
     *,
-    prm: str,
     concurrency: int = 64,
     on_trace: Callable[[], None] = lambda: None,
 ) -> None:
-    """Append the scores of every trace that `out` does not hold yet, as JSONL of `ScoredTrace`.
+    """Append the records of every task that `out` does not hold yet, as JSONL.
 
     Raises:
         EngineError: the scorer cannot answer; what was scored is on disk.
         InputError: another process writes `out`, or it holds something else.
     """
     with exclusive(out.with_name(f".{out.name}.lock")):
-        done = _scored(out, prm)
-        for trace in traces:
-            if trace.id in done and done[trace.id].text_sha256 != trace.text_sha256:
-                raise InputError(
-                    out, field="id", value=trace.id, remedy="another text was scored under it: choose another --out"
-                )
+        done = _scored(out, job)
+        for task in job.tasks:
+            if task.key in done and done[task.key].text_sha256 != sha256_of_text(task.problem, task.steps):
+                remedy = "another text was scored under it: choose another --out"
+                raise InputError(out, field="id", value=task.key, remedy=remedy)
         with out.open("ab") as stream:
 
-            async def work(trace: LabelledTrace) -> None:
-                scores = await scorer.score(trace.problem, trace.steps)
-                scored = ScoredTrace(id=trace.id, prm=prm, scores=list(scores), text_sha256=trace.text_sha256)
-                stream.write(scored.model_dump_json().encode() + b"\n")
+            async def work(task: ScoringTask) -> None:
+                scores = await scorer.score(task.problem, task.steps)
+                stream.write(task.record(list(scores)).model_dump_json().encode() + b"\n")
                 stream.flush()
                 on_trace()
 
-            await for_each([trace for trace in traces if trace.id not in done], work, concurrency=concurrency)
+            await for_each([task for task in job.tasks if task.key not in done], work, concurrency=concurrency)
 
 
-def _scored(path: Path, prm: str) -> dict[str, ScoredTrace]:
+def _scored(path: Path, job: ScoringJob) -> dict[Hashable, Scored]:
     """What is scored already. A kill can leave the last line unfinished: it is cut off, and scored again."""
     if not path.exists() or not path.stat().st_size:
         return {}
@@ -56,9 +118,9 @@ def _scored(path: Path, prm: str) -> dict[str, ScoredTrace]:
         raise InputError(
             path, field="line 1", value=content[:80], remedy="this is no file of scores: choose another --out"
         )
-    found = parse_lines(whole, ScoredTrace, source=path)
+    found = parse_lines(whole, job.kind, source=path)
     for scored in found:
-        if scored.prm != prm:
-            raise InputError(path, field="prm", value=scored.prm, remedy=f"scores of {prm} go into another file")
+        if scored.prm != job.prm:
+            raise InputError(path, field="prm", value=scored.prm, remedy=f"scores of {job.prm} go into another file")
     os.truncate(path, len(whole))
-    return {scored.id: scored for scored in found}
+    return {scored.key: scored for scored in found}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kde.artefact import replace_file
@@ -88,5 +89,6 @@ def labelled_dynamics(
     weak: Sequence[LabelledTrace], strong: Sequence[LabelledTrace], *, max_steps: int = 30, token_bins: int = 5
 ) -> Dynamics:
     """All of the dynamics from labelled traces."""
-    p_weak, p_strong = labelled_accuracy(weak), labelled_accuracy(strong)
+    rng = np.random.default_rng(0)  # of intervals that nobody asks for here
+    p_weak, p_strong = (labelled_accuracy(traces, rng).value for traces in (weak, strong))
     return estimate_dynamics(weak, strong, p_weak=p_weak, p_strong=p_strong, max_steps=max_steps, token_bins=token_bins)

@@ -1,6 +1,6 @@
 """Step accuracy: the probability that a generator's step is right, given a right prefix (p_w, p_s; DESIGN section 3).
 
-Three estimates, by what is known of the traces. With labels, right steps over right steps and first errors. With PRM scores alone,
+Three estimates, by what is known of the traces, each add-one smoothed. With labels, right steps over right steps and first errors. With PRM scores alone,
 `threshold` takes the first score below a threshold for the first error, as the paper's authors do: it is biased wherever the PRM
 errs. `baum_welch` treats the first error as hidden, the scores as noisy observations of it with the observation model fixed, and the
 final answer, where it is known, as evidence: right if and only if no step is wrong.
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, softmax
 
-from kde.errors import InputError
 from kde.filter import DENSITY_FLOOR
 from kde.model import cell_of
 from kde.quality import Estimate
@@ -29,23 +28,12 @@ _TOLERANCE = 1e-10
 _GRID_REACH, _GRID_SIZE = 3.0, 61
 
 
-def labelled_accuracy(traces: Sequence[LabelledTrace]) -> float:
-    """Right steps / (right steps + first errors), add-one smoothed, so that a flawless sample does not claim certainty."""
-    right, wrong = _labelled_counts(traces)
-    return (int(right.sum()) + 1) / (int(right.sum() + wrong.sum()) + 2)
-
-
-def labelled_interval(traces: Sequence[LabelledTrace], rng: np.random.Generator) -> Estimate:
-    """`labelled_accuracy` with an interval over resampled problems."""
-    right, wrong = _labelled_counts(traces)
-    problems = {trace.problem: number for number, trace in enumerate(traces)}
-    share = share_of_right_steps(right, wrong, np.array([problems[trace.problem] for trace in traces]), rng)
-    return Estimate(labelled_accuracy(traces), share.low, share.high)
-
-
-def _labelled_counts(traces: Sequence[LabelledTrace]) -> tuple[Groups, Groups]:
+def labelled_accuracy(traces: Sequence[LabelledTrace], rng: np.random.Generator) -> Estimate:
+    """Step accuracy of labelled traces, with an interval over resampled problems."""
     right = np.array([len(trace.steps) if trace.label == -1 else trace.label for trace in traces])
-    return right, np.array([int(trace.label != -1) for trace in traces])
+    wrong = np.array([int(trace.label != -1) for trace in traces])
+    problems = {trace.problem: number for number, trace in enumerate(traces)}
+    return share_of_right_steps(right, wrong, np.array([problems[trace.problem] for trace in traces]), rng)
 
 
 def threshold_accuracy(
@@ -59,20 +47,31 @@ def threshold_accuracy(
 
 
 def share_of_right_steps(
-    right: Groups, wrong: Groups, problems: Groups, rng: np.random.Generator, *, resamples: int = RESAMPLES
+    right: Groups,
+    wrong: Groups,
+    problems: Groups,
+    rng: np.random.Generator,
+    *,
+    pseudo_count: int = 1,
+    resamples: int = RESAMPLES,
 ) -> Estimate:
-    """Right steps / (right steps + first errors) of traces [n], with an interval over resampled problems [n]."""
+    """Right steps / (right steps + first errors) of traces [n], with an interval over resampled problems [n].
+
+    `pseudo_count` is added to both, so that a flawless sample does not claim certainty.
+    """
     _, problem = np.unique(problems, return_inverse=True)
     rights, wrongs = (np.bincount(problem, weights=counts) for counts in (right, wrong))
     draws = _draws(problem, rng, resamples)
-    low, high = np.percentile((draws @ rights) / (draws @ (rights + wrongs)), (2.5, 97.5))
-    return Estimate(float(rights.sum() / (rights.sum() + wrongs.sum())), float(low), float(high))
+    shares = (draws @ rights + pseudo_count) / (draws @ (rights + wrongs) + 2 * pseudo_count)
+    low, high = np.percentile(shares, (2.5, 97.5))
+    value = (rights.sum() + pseudo_count) / (rights.sum() + wrongs.sum() + 2 * pseudo_count)
+    return Estimate(float(value), float(low), float(high))
 
 
 def baum_welch(
     observed: Array, sequences: ScoreSequences, rng: np.random.Generator, *, resamples: int = RESAMPLES
 ) -> Estimate:
-    """Maximum-likelihood step accuracy with the first error hidden, with an interval over resampled problems.
+    """Most likely step accuracy with the first error hidden, add-one smoothed, with an interval over resampled problems.
 
     The classes form a chain without return (right, newest step wrong, derailed), so forwards-backwards is a sum over the place of the
     first error. A resample's estimate is the fixed point of its own expectation step, read off a grid of accuracies.
@@ -82,18 +81,12 @@ def baum_welch(
         sequences: the generator's complete traces; where their answers are known, these are evidence.
         rng: draws the resamples.
         resamples: how many.
-
-    Raises:
-        InputError: the likelihood has no maximum inside (0, 1): no trace can be wrong, or none right.
     """
     evidence = _first_error_evidence(observed, sequences)
     accuracy = _START
     for _ in range(_ROUNDS):
         right, wrong = (counts.sum() for counts in _expected_counts(evidence, sequences.lengths, accuracy))
-        updated = float(right / (right + wrong))
-        if not 0 < updated < 1:
-            remedy = "the traces are all right or all wrong: estimate from more of them"
-            raise InputError("baum-welch", field="step accuracy", value=updated, remedy=remedy)
+        updated = float((right + 1) / (right + wrong + 2))
         if abs(updated - accuracy) < _TOLERANCE:
             break
         accuracy = updated
@@ -137,7 +130,7 @@ def _resampled_fixed_points(
     ]
     draws = _draws(problem, rng, resamples)
     right, wrong = (draws @ np.array([table[part] for table in tables]).T for part in (0, 1))
-    excess = right / (right + wrong) - grid  # falls through 0 at the fixed point
+    excess = (right + 1) / (right + wrong + 2) - grid  # falls through 0 at the fixed point
     last_above = np.clip((excess > 0).sum(axis=1) - 1, 0, len(grid) - 2)
     rows = np.arange(resamples)
     above, below = excess[rows, last_above], excess[rows, last_above + 1]

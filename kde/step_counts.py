@@ -88,7 +88,7 @@ def _estimate(counts: StepCounts, rng: np.random.Generator, max_steps: int) -> G
     right = np.concatenate([complete, lost - 1])
     wrong = np.repeat([0, 1], [len(complete), len(lost)])
     return GeneratorEstimate(
-        accuracy=share_of_right_steps(right, wrong, np.arange(len(right)), rng),
+        accuracy=share_of_right_steps(right, wrong, np.arange(len(right)), rng, pseudo_count=0),
         traces=len(right),
         longer=int((complete > max_steps).sum() + (lost > max_steps).sum()),
         smoothed=smoothed_hazard(complete, max_steps=max_steps),

@@ -45,8 +45,8 @@ class LabelledTrace(Record):
 
     @property
     def text_sha256(self) -> str:
-        """Hex SHA-256 of the problem and the steps: what scores of this trace belong to."""
-        return hashlib.sha256(json.dumps([self.problem, *self.steps]).encode()).hexdigest()
+        """`sha256_of_text` of this trace: what its scores belong to."""
+        return sha256_of_text(self.problem, self.steps)
 
     def class_at(self, index: int) -> StepClass:
         """Class of the trace when the step at 0-based `index` is the newest."""
@@ -80,6 +80,8 @@ class AnsweredTrace(Entry):
         final_answer_correct: whether its final answer is right; None where nobody knows.
         scores: PRM scores of every step.
         tokens: tokens of each step, where they were counted.
+        prm: which PRM scored it, where the scorer wrote it down.
+        text_sha256: `sha256_of_text` of what was scored, likewise.
     """
 
     problem_id: str = Field(min_length=1)
@@ -87,6 +89,8 @@ class AnsweredTrace(Entry):
     final_answer_correct: bool | None = None
     scores: list[Score] = Field(min_length=1)
     tokens: Tokens = None
+    prm: str | None = None
+    text_sha256: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "AnsweredTrace":
@@ -119,6 +123,11 @@ def exclude_problems(traces: Sequence[LabelledTrace], problems: Sequence[str]) -
     """The traces whose problem is not among `problems`, compared by `normalised_text`."""
     excluded = {normalised_text(problem) for problem in problems}
     return [trace for trace in traces if normalised_text(trace.problem) not in excluded]
+
+
+def sha256_of_text(problem: str, steps: Sequence[str]) -> str:
+    """Hex SHA-256 of a problem and the steps of a solution."""
+    return hashlib.sha256(json.dumps([problem, *steps]).encode()).hexdigest()
 
 
 def normalised_text(text: str) -> str:

@@ -13,14 +13,14 @@ from rich.progress import Progress
 from inference.episode import EpisodeSettings
 from inference.fleet import Fleet, FleetSettings, open_fleet
 from inference.lab.labelling import label_episodes, write_labels
-from inference.lab.shipped import lab_problems
+from inference.lab.shipped import lab_prm_name, lab_problems
 from inference.planner_process import planner_process
 from inference.problems import Problem
 from inference.progress import EpisodeTally
 from inference.records import read_episodes
 from inference.route import route, table_hash
 from inference.runner import Run
-from inference.scoring import score_traces
+from inference.scoring import labelled_job, score_traces
 from kde.artefact import provenance
 from kde.dynamics import labelled_dynamics
 from kde.model import ObservationModel, fit_observation_model
@@ -127,7 +127,8 @@ class _Stages:
     async def _fit(self, traces: list[LabelledTrace], out: Path) -> ObservationModel:
         labels, scores = out / "weak.jsonl", out / "scores.jsonl"
         task = self.progress.add_task("PRM scores", total=len(traces), note="")
-        await score_traces(self.fleet.scorer, traces, scores, prm="lab", on_trace=lambda: self.progress.advance(task))
+        job = labelled_job(traces, prm=lab_prm_name())
+        await score_traces(self.fleet.scorer, job, scores, on_trace=lambda: self.progress.advance(task))
         self.progress.update(task, completed=len(traces))
         samples = class_samples(match_scores(traces, read_records(scores, ScoredTrace), source=str(scores)))
         origin = provenance({"labels": labels, "scores": scores}, {"bandwidth": "scott", "cell": 0.05})

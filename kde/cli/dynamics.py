@@ -16,7 +16,7 @@ from kde.quality import Estimate, as_document
 from kde.records import read_records
 from kde.samples import Array
 from kde.sequences import ScoreSequences, answered_sequences
-from kde.step_accuracy import THRESHOLD, baum_welch, labelled_interval, threshold_accuracy
+from kde.step_accuracy import THRESHOLD, baum_welch, labelled_accuracy, threshold_accuracy
 from kde.step_counts import estimate_generators, read_step_counts, save_hazards
 from kde.terminal import AsJson, print_json, print_table
 from kde.tokens import Trace
@@ -96,7 +96,7 @@ def dynamics(
 
 def _labelled(path: Path, rng: np.random.Generator) -> Generator:
     traces = read_records(path, LabelledTrace)
-    return traces, labelled_interval(traces, rng)
+    return traces, labelled_accuracy(traces, rng)
 
 
 def _answered(path: Path, accuracy: Callable[[ScoreSequences], Estimate]) -> Generator:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from kde.errors import InputError
 from kde.filter import BeliefFilter, Features, FilterKind
 from kde.samples import Array
 from kde.sequences import ScoreSequences
@@ -53,7 +52,10 @@ def likelihood(sequences: ScoreSequences, accuracy: float) -> float:
 def test_baum_welch_finds_the_most_likely_accuracy(accuracy: float) -> None:
     sequences = simulated(accuracy, 60, seed=1)
     best = minimize_scalar(
-        lambda p: -likelihood(sequences, p), bounds=(0.01, 0.99), method="bounded", options={"xatol": 1e-7}
+        lambda p: -likelihood(sequences, p) - np.log(p * (1 - p)),
+        bounds=(0.01, 0.99),
+        method="bounded",
+        options={"xatol": 1e-7},
     )
     assert baum_welch(OBSERVED, sequences, np.random.default_rng(0)).value == pytest.approx(float(best.x), abs=1e-5)
 
@@ -78,10 +80,10 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 def test_the_threshold_takes_the_first_low_score_for_the_first_error() -> None:
     scores: Array = np.array([[0.9, 0.9, 0.1, 0.9], [0.9, 0.8, 1, 1], [0.2, 0.1, 1, 1]])
     sequences = ScoreSequences(scores, np.array([4, 2, 2]), np.arange(3))
-    assert threshold_accuracy(sequences, np.random.default_rng(0)).value == (2 + 2 + 0) / (2 + 1 + 2 + 0 + 1)
+    assert threshold_accuracy(sequences, np.random.default_rng(0)).value == (4 + 1) / (6 + 2)
 
 
-def test_traces_that_are_all_right_have_no_maximum() -> None:
+def test_flawless_traces_do_not_claim_certainty() -> None:
     flawless = ScoreSequences(np.full((5, 3), 0.99), np.full(5, 3), np.arange(5), answers=np.ones(5, dtype=bool))
-    with pytest.raises(InputError, match="all right or all wrong"):
-        baum_welch(OBSERVED, flawless, np.random.default_rng(0))
+    found = baum_welch(OBSERVED, flawless, np.random.default_rng(0))
+    assert found.value == pytest.approx(16 / 17)
