@@ -1,9 +1,9 @@
 """Step accuracy: the probability that a generator's step is right, given a right prefix (p_w, p_s; DESIGN section 3).
 
-Three estimates, by what is known of the traces, each add-one smoothed. With labels, right steps over right steps and first errors. With PRM scores alone,
-`threshold` takes the first score below a threshold for the first error, as the paper's authors do: it is biased wherever the PRM
-errs. `baum_welch` treats the first error as hidden, the scores as noisy observations of it with the observation model fixed, and the
-final answer, where it is known, as evidence: right if and only if no step is wrong.
+Three estimates, by what is known of the traces, each add-one smoothed. With labels, right steps over right steps and first errors.
+With PRM scores alone, `threshold` takes the first score below a threshold for the first error, as the paper's authors do: it is biased
+wherever the PRM errs. `baum_welch` treats the first error as hidden, the scores as noisy observations of it with the observation model
+fixed, and the final answer, where it is known, as evidence: right if and only if no step is wrong.
 """
 
 from collections.abc import Sequence
