@@ -8,54 +8,57 @@ import numpy as np
 from kde.density import ReflectedKDE
 from kde.samples import Array
 from planner.decision import Carry
-from planner.pomdp import RoutingPOMDP
+from planner.pomdp import RoutingPOMDP, Transitions
 
 Decide = Callable[[int, float, int, bool, Carry | None], tuple[Carry, bool]]
 """From step, r, tokens, final and carry to the next carry and whether to regenerate."""
 
 
-def enumerated_value(pomdp: RoutingPOMDP, lam: float, q: float = 1.0, step: int = 1) -> float:
+def enumerated_value(pomdp: RoutingPOMDP, lam: float, q: float = 1.0, step: int = 1, repaired: bool = False) -> float:
     """W_{step-1}(q) by walking the whole decision tree: no grid, no interpolation."""
     _, n_m, n_r = pomdp.cells.shape
     hazard = float(pomdp.hazard[step - 1])
-    total = 0.0
+    p_weak, p_strong = float(pomdp.weak_by_step[step - 1]), float(pomdp.strong_by_step[step - 1])
+    if repaired and pomdp.transitions is Transitions.PAPER:
+        p_weak = 1.0
+    cells, total = pomdp.observation_cells(), 0.0
     for i, j in product(range(n_m), range(n_r)):
-        joint = np.array([q * pomdp.p_weak, 1 - q, q * (1 - pomdp.p_weak)]) * pomdp.cells[:, i, j]
+        joint = np.array([q * p_weak, 1 - q, q * (1 - p_weak)]) * cells[:, i, j]
         evidence = joint.sum()
         if evidence == 0:
             continue
         stay = joint[0] / evidence
-        repaired = pomdp.p_strong * (joint[0] + joint[2]) / evidence
-        after = {True: (stay, repaired), False: (0.0, 0.0)}
+        mended = p_strong * (joint[0] + joint[2]) / evidence
+        after = {True: (stay, mended), False: (0.0, 0.0)}
         if hazard < 1:
             after[False] = (
                 enumerated_value(pomdp, lam, stay, step + 1),
-                enumerated_value(pomdp, lam, repaired, step + 1),
+                enumerated_value(pomdp, lam, mended, step + 1, repaired=True),
             )
         for final, chance in ((True, hazard), (False, 1 - hazard)):
             for weight, count in zip(pomdp.tokens.weights, pomdp.tokens.counts, strict=True):
                 price = lam * pomdp.tokens.expected_strong(count)
                 keep, repair = after[final]
                 total += evidence * chance * weight * max(keep, repair - price)
-    return total
+    return float(total)
 
 
-def looped_value(pomdp: RoutingPOMDP, lam: float, size: int) -> float:
-    """V_0 by backward induction on a grid of q, one number at a time."""
-    grid = np.linspace(0, 1, size)
+def looped_value(pomdp: RoutingPOMDP, lam: float, grid: Array) -> float:
+    """V_0 by backward induction on a grid of q, one number at a time; `two_stage`."""
     cells = pomdp.cells.reshape(3, -1).T.tolist()
-    after = np.zeros(size)
+    after = np.zeros_like(grid)
     for step in range(pomdp.max_steps, 0, -1):
         hazard = float(pomdp.hazard[step - 1])
+        p_weak, p_strong = float(pomdp.weak_by_step[step - 1]), float(pomdp.strong_by_step[step - 1])
         values = []
         for q in grid.tolist():
             value = 0.0
             for c0, c1, c2 in cells:
-                w0, w1, w2 = q * pomdp.p_weak * c0, (1 - q) * c1, q * (1 - pomdp.p_weak) * c2
+                w0, w1, w2 = q * p_weak * c0, (1 - q) * c1, q * (1 - p_weak) * c2
                 evidence = w0 + w1 + w2
                 if evidence == 0:
                     continue
-                stay, repaired = w0 / evidence, pomdp.p_strong * (w0 + w2) / evidence
+                stay, repaired = w0 / evidence, p_strong * (w0 + w2) / evidence
                 keep, repair = (float(np.interp(x, grid, after)) for x in (stay, repaired))
                 for weight, count in zip(pomdp.tokens.weights, pomdp.tokens.counts, strict=True):
                     price = lam * pomdp.tokens.expected_strong(count)

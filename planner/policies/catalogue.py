@@ -4,13 +4,13 @@ from functools import lru_cache
 
 from planner.decision import Policy, UnknownPolicyError
 from planner.policies.fixed import STRONG, WEAK
-from planner.policies.pomdp import TablePolicy, bayes_prior, memoryless_prior
+from planner.policies.pomdp import MEMORYLESS, TablePolicy
 from planner.policies.threshold import ThresholdPolicy
 from planner.table import PolicyTable
 
 FORMS = "weak, strong, thr:THRESHOLD, pomdp:LAMBDA or pomdp-memoryless:LAMBDA"
 _FIXED = {policy.id: policy for policy in (WEAK, STRONG)}
-_PRIORS = {"pomdp": bayes_prior, "pomdp-memoryless": memoryless_prior}
+_FILTERS = {"pomdp": None, "pomdp-memoryless": MEMORYLESS}
 
 
 class Catalogue:
@@ -31,7 +31,7 @@ class Catalogue:
         family, _, parameter = policy_id.partition(":")
         if family == "thr":
             return ThresholdPolicy(policy_id, _number(policy_id, parameter))
-        if family in _PRIORS:
+        if family in _FILTERS:
             if self._table is None:
                 raise UnknownPolicyError(
                     "policy",
@@ -39,7 +39,7 @@ class Catalogue:
                     value=policy_id,
                     remedy="this planner has no policy table: start it with --tables",
                 )
-            return TablePolicy(policy_id, self._table, _number(policy_id, parameter), _PRIORS[family])
+            return TablePolicy(policy_id, self._table, _number(policy_id, parameter), _FILTERS[family])
         raise UnknownPolicyError("policy", field="id", value=policy_id, remedy=f"write {FORMS}")
 
 

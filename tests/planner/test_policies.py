@@ -38,9 +38,9 @@ def test_the_bayes_belief_is_the_array_filters(
     low, high = sorted(cuts)
     before = (low, high - low, 1 - high)
     decision = Catalogue(table).get("pomdp:0.002").decide(_proposal(2, earlier, newest), Carry(before, action))
-    q = before[0] if action is Action.CONTINUE else table.p_strong * (before[0] + before[2])
+    q = before[0] if action is Action.CONTINUE else 0.97 * (before[0] + before[2])
     i, j = (min(int(score * 10), 9) for score in (earlier, newest))
-    expected = posterior(predict(q, table.p_weak), table.cells[:, i, j], cells=100)
+    expected = posterior(predict(q, 0.85), table.pomdp.cells[:, i, j], cells=100)
     assert decision.belief == pytest.approx(expected.tolist(), abs=1e-12)
     assert sum(decision.belief or ()) == pytest.approx(1)
 
@@ -52,7 +52,7 @@ def test_the_memoryless_belief_forgets(table: PolicyTable, earlier: float, newes
     decision = policy.decide(_proposal(2, earlier, newest), carry)
     i, j = (min(int(score * 10), 9) for score in (earlier, newest))
     assert decision.belief == pytest.approx(
-        posterior(UNIFORM_PRIOR, table.cells[:, i, j], cells=100).tolist(), abs=1e-12
+        posterior(UNIFORM_PRIOR, table.pomdp.cells[:, i, j], cells=100).tolist(), abs=1e-12
     )
 
 
