@@ -5,9 +5,10 @@ action it was. W_t(q), the value after acting at a non-final step t, is convex: 
 and from below by a policy's alpha-vectors (`planner.backup`). The grid is refined until the two agree at V_0 to the requested gap.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -86,16 +87,46 @@ def solve_exact(
     Raises:
         InputError: a lambda is not a positive number, or the gap is out of reach.
     """
-    check_lambdas(lambdas)
-    if not 0 < gap < np.inf:
-        raise InputError("solve", field="gap", value=gap, remedy="a positive number, for example 1e-4")
-    inductions: dict[int, _Induction] = {}
     solutions = []
-    for lam in lambdas:
-        solution = _refine(pomdp, lam, gap, inductions)
+    for solution in ExactSolver(gap).solve(pomdp, lambdas):
         on_solved(solution)
         solutions.append(solution)
     return solutions
+
+
+@dataclass(frozen=True, slots=True)
+class ExactSolver:
+    """The exact solver as one of the solvers that tables are built with.
+
+    Attributes:
+        gap: largest difference of the bounds on V_0.
+
+    Raises:
+        InputError: the gap is not a positive number.
+    """
+
+    gap: float = 1e-4
+    name: ClassVar[str] = "exact"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gap < np.inf:
+            raise InputError("solve", field="gap", value=self.gap, remedy="a positive number, for example 1e-4")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What its results depend on."""
+        return {"gap": self.gap}
+
+    def solve(self, pomdp: RoutingPOMDP, lambdas: Sequence[float]) -> Iterator[Solution]:
+        """Solve for one lambda after the other.
+
+        Raises:
+            InputError: a lambda is not a positive number, or the gap is out of reach.
+        """
+        check_lambdas(lambdas)
+        inductions: dict[int, _Induction] = {}
+        for lam in lambdas:
+            yield _refine(pomdp, lam, self.gap, inductions)
 
 
 def check_lambdas(lambdas: Sequence[float]) -> None:

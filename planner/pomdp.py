@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kde.dynamics import Dynamics
@@ -100,7 +101,7 @@ class RoutingPOMDP:
         """Observation function that the filter reads scores through, [3, n_m, n_r]."""
         return self.filter.observation_cells(self.cells)
 
-    def next_classes(self, q: Array, step: int, *, regenerated: bool) -> Array:
+    def next_classes(self, q: ArrayLike, step: int, *, regenerated: bool) -> Array:
         """Class probabilities of the proposal of step `step` after an accepted prefix that is right with q: [..., 3].
 
         Args:
@@ -114,6 +115,7 @@ class RoutingPOMDP:
     def description(self) -> dict[str, Any]:
         """Everything but the cells, as JSON values."""
         return {
+            "max_steps": self.max_steps,
             "p_weak": self.p_weak,
             "p_strong": self.p_strong,
             "hazard": self.hazard.tolist(),
@@ -133,7 +135,10 @@ class RoutingPOMDP:
             read = _Description.model_validate(description)
         except ValidationError as error:
             raise InputError.of_validation(source, error) from error
-        fields = {name: getattr(read, name) for name in _Description.model_fields}
+        if len(read.hazard) != read.max_steps:
+            remedy = f"max_steps is {read.max_steps}: one probability for each of them"
+            raise InputError(source, field="hazard", value=f"{len(read.hazard)} steps long", remedy=remedy)
+        fields = {name: getattr(read, name) for name in _Description.model_fields if name != "max_steps"}
         return cls(cells=cells, **fields | {"hazard": np.array(read.hazard)})
 
     def to_json(self) -> str:
@@ -160,6 +165,7 @@ class RoutingPOMDP:
 class _Description(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    max_steps: int
     p_weak: StepProbability
     p_strong: StepProbability
     hazard: tuple[float, ...]

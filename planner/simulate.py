@@ -126,4 +126,4 @@ class _Draws:
     def accepted(self, step: int, right: Flags, newest_right: Flags, regenerate: Flags, chances: Array) -> Flags:
         """Whether the accepted prefix is right."""
         repaired = chances[6] < self.pomdp.strong_by_step[step - 1]
-        return right & np.where(regenerate, repaired, newest_right)
+        return np.asarray(right & np.where(regenerate, repaired, newest_right))

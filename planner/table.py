@@ -4,7 +4,7 @@ Beliefs lie on a regular lattice of the triangle (`planner.lattice`). Between no
 final-step counts are linear in the belief, so they lose nothing by it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -55,6 +55,11 @@ class PolicyEntry:
     value: float
     lower: float
     upper: float
+
+    @classmethod
+    def of(cls, solved: Solved) -> Self:
+        """Of a solution."""
+        return cls(solved.lam, solved.value, solved.lower, solved.upper)
 
     @property
     def gap(self) -> float:
@@ -182,11 +187,23 @@ def tabulate(
     Raises:
         InputError: a lambda is so small that its break-even counts are beyond float32.
     """
-    ordered = sorted(solutions, key=lambda solution: solution.lam)
+    surfaces = {PolicyEntry.of(solution): surface(solution, resolution) for solution in solutions}
+    return table_of(pomdp, surfaces, resolution=resolution, provenance=provenance or {})
+
+
+def table_of(
+    pomdp: RoutingPOMDP,
+    surfaces: Mapping[PolicyEntry, NDArray[np.float32]],
+    *,
+    resolution: int,
+    provenance: dict[str, Any],
+) -> PolicyTable:
+    """The table of these policies, ascending in lambda; each surface is [T, 2, n_nodes]."""
+    entries = sorted(surfaces, key=lambda entry: entry.lam)
     return PolicyTable(
         pomdp=pomdp,
-        entries=tuple(PolicyEntry(s.lam, s.value, s.lower, s.upper) for s in ordered),
-        break_even=np.stack([surface(solution, resolution) for solution in ordered]),
+        entries=tuple(entries),
+        break_even=np.stack([surfaces[entry] for entry in entries]),
         resolution=resolution,
-        provenance=provenance or {},
+        provenance=provenance,
     )

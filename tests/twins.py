@@ -76,7 +76,7 @@ def simulated_return(pomdp: RoutingPOMDP, lam: float, decide: Decide, episodes: 
     for episode in range(episodes):
         right, carry = True, None
         for step in range(1, pomdp.max_steps + 1):
-            newest_right = rng.random() < pomdp.p_weak
+            newest_right = rng.random() < pomdp.weak_by_step[step - 1]
             hidden = (0 if newest_right else 2) if right else 1
             r = (rng.choice(n_r, p=pomdp.cells[hidden].ravel()) + 0.5) / n_r
             bin_ = rng.choice(len(pomdp.tokens.counts), p=pomdp.tokens.weights)
@@ -84,7 +84,7 @@ def simulated_return(pomdp: RoutingPOMDP, lam: float, decide: Decide, episodes: 
             carry, regenerate = decide(step, r, int(pomdp.tokens.counts[bin_]), final, carry)
             if regenerate:
                 returns[episode] -= lam * pomdp.tokens.expected_strong(pomdp.tokens.counts[bin_])
-                right = right and rng.random() < pomdp.p_strong
+                right = right and rng.random() < pomdp.strong_by_step[step - 1]
             else:
                 right = right and newest_right
             if final:
