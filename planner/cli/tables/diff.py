@@ -29,16 +29,16 @@ def diff(
         return
     rows = [
         (
-            f"pomdp:{d.lam!r}",
+            f"{d.lam!r}",
             f"{d.differs.mean():.2%}",
             ", ".join(map(str, _most_different(d))) or "none",
-            "-" if d.centre is None else "({:.2f}, {:.2f}, {:.2f})".format(*d.centre),
+            "-" if d.centre is None else "{:.2f} {:.2f} {:.2f}".format(*d.centre),
             _shown(d.cost_in_first),
             _shown(d.cost_in_second),
         )
         for d in found
     ]
-    columns = ("policy", "differs", "most at steps", "mean belief there", "costs in first", "costs in second")
+    columns = ("lambda", "differs", "at steps", "mean belief", "loss in first", "in second")
     print_table(f"{first} against {second}", columns, rows)
 
 
@@ -61,4 +61,4 @@ def _most_different(difference: Difference) -> list[int]:
 
 
 def _shown(estimate: Estimate) -> str:
-    return f"{estimate.value:.2g} ± {estimate.standard_error:.1g}"
+    return f"{estimate.value:.2g}±{estimate.standard_error:.1g}"

@@ -75,21 +75,18 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 def _print(directory: Path, found: Report) -> None:
     rows = [
         (
-            f"pomdp:{v.claimed.lam!r}",
+            f"{v.claimed.lam!r}",
             v.claimed.value,
-            f"{v.solved.lower:.6f} to {v.solved.upper:.6f}" + ("" if v.bounds_agree else " NO"),
+            f"{v.solved.value:.6f}" + ("" if v.bounds_agree else " NO"),
             _shown(v.planned.returns) + ("" if v.simulation_agrees else " NO"),
-            _shown(v.in_use.c),
-            _shown(v.in_use.pgr),
-            _shown(v.in_use.accuracy),
+            f"{v.in_use.c.value:.4f}",
+            f"{v.in_use.pgr.value:.3f}",
+            f"{v.in_use.accuracy.value:.4f}",
         )
         for v in found.verdicts
     ]
-    print_table(
-        f"Policy table in {directory}, checked",
-        ("policy", "value", "solved again", "simulated", "c", "PGR", "accuracy"),
-        rows,
-    )
+    columns = ("lambda", "value", "solved again", "simulated", "c", "PGR", "accuracy")
+    print_table(f"Policy table in {directory}, checked", columns, rows)
     sys.stdout.write(
         f"M_w alone {found.weak:.4f}, M_s alone {found.strong:.4f}; CPT(95 %) {found.curve.cpt(0.95):.4f}, "
         f"delta-IBC {found.curve.delta_ibc():.3f}; every claim holds: {'yes' if found.holds else 'NO'}\n"
