@@ -19,7 +19,9 @@ from planner.pomdp import RoutingPOMDP, Transitions, prefix_after_continue, pref
 
 _COARSEST = 65
 _FINEST = 4097
-_GRID_STEP = 32
+_MOST_GROWTH = 4
+_MOST_BELIEFS = 2**22
+"""Grid points times cells: keeps memory below half a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +145,18 @@ def check_lambdas(lambdas: Sequence[float]) -> None:
 
 
 def _refine(pomdp: RoutingPOMDP, lam: float, gap: float, inductions: dict[int, "_Induction"]) -> Solution:
-    size = _COARSEST
-    while size <= _FINEST:
+    finest = min(_FINEST, _MOST_BELIEFS // pomdp.cells[0].size)
+    size = min(_COARSEST, finest)
+    while True:
         if size not in inductions:
             inductions[size] = _Induction(pomdp, grid(size))
         solution = inductions[size].solve(lam)
         if solution.gap <= gap:
             return solution
-        wanted = size * np.sqrt(solution.gap / gap)  # both bounds err with the square of the spacing
-        size = 1 + _GRID_STEP * int(np.ceil(1.05 * wanted / _GRID_STEP))
+        if size == finest:
+            break
+        growth = 1.05 * np.sqrt(solution.gap / gap)  # both bounds err with the square of the spacing
+        size = min(finest, 1 + int(np.ceil(min(growth, _MOST_GROWTH) * (size - 1))))
     raise InputError(
         "solve",
         field="gap",

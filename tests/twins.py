@@ -6,9 +6,11 @@ from itertools import product
 import numpy as np
 
 from kde.density import ReflectedKDE
-from kde.samples import Array
+from kde.samples import Array, StepClass
 from planner.decision import Carry
+from planner.explicit import ExplicitPOMDP, State
 from planner.pomdp import RoutingPOMDP, Transitions
+from planner.sarsop.job import AlphaVectors
 
 Decide = Callable[[int, float, int, bool, Carry | None], tuple[Carry, bool]]
 """From step, r, tokens, final and carry to the next carry and whether to regenerate."""
@@ -102,3 +104,61 @@ def quadrature_cells(density: ReflectedKDE, n_m: int, n_r: int, nodes: int = 12)
     points = np.stack(np.meshgrid(m, r, indexing="ij"), axis=-1).reshape(-1, 2)
     values = density.pdf(points).reshape(n_m, nodes, n_r, nodes)
     return np.asarray(np.einsum("ambn,m,n->ab", values, w, w) / (n_m * n_r), dtype=np.float64)
+
+
+def transition_probability(pomdp: RoutingPOMDP, s: State, action: str, after: State) -> float:
+    """T(s, a, s') between two proposals, from the words of the design alone; `s` does not end the answer."""
+    if after.step != s.step + 1 or s.final:
+        return 0.0
+    hazard = float(pomdp.hazard[after.step - 1])
+    seen = (hazard if after.final else 1 - hazard) * pomdp.tokens.weights[after.bin]
+    p_weak, p_strong = float(pomdp.weak_by_step[after.step - 1]), float(pomdp.strong_by_step[s.step - 1])
+    if action == "continue":
+        right = 1.0 if s.step_class is StepClass.CORRECT else 0.0
+    else:
+        right = 0.0 if s.step_class is StepClass.DERAILED else p_strong
+        if pomdp.transitions is Transitions.PAPER:
+            p_weak = 1.0
+    chance = {
+        StepClass.CORRECT: right * p_weak,
+        StepClass.RECOVERABLE: right * (1 - p_weak),
+        StepClass.DERAILED: 1 - right,
+    }
+    return seen * chance[after.step_class]
+
+
+def tree_value(model: ExplicitPOMDP, belief: Array | None = None) -> float:
+    """Value of an explicit POMDP at a belief by walking every action and observation: arrays only."""
+    b = model.initial if belief is None else belief
+    if b[-1] == 1:
+        return 0.0
+    values = []
+    for action in range(2):
+        value = float(b @ model.reward[:, action])
+        joint = (b @ model.transition[:, action])[:, None] * model.observation
+        for seen in np.flatnonzero(joint.sum(axis=0) > 0):
+            evidence = joint[:, seen].sum()
+            value += model.discount * float(evidence) * tree_value(model, joint[:, seen] / evidence)
+        values.append(value)
+    return max(values)
+
+
+def point_based_policy(model: ExplicitPOMDP, beliefs: Array, horizon: int) -> AlphaVectors:
+    """Point-based value iteration on the arrays at beliefs [n, n_s], `horizon` sweeps from the value 0, which nothing undercuts."""
+    vectors, actions = np.zeros((1, len(model.initial))), np.zeros(1, dtype=np.int64)
+    for _ in range(horizon):
+        backed = [
+            np.einsum("xy,yo,ky->oxk", model.transition[:, action], model.observation, vectors) for action in range(2)
+        ]
+        best: dict[tuple[float, ...], int] = {}
+        for belief in beliefs:
+            candidates = []
+            for action in range(2):
+                chosen = np.einsum("x,oxk->ok", belief, backed[action]).argmax(axis=1)
+                future = backed[action][np.arange(len(chosen)), :, chosen].sum(axis=0)
+                candidates.append(model.reward[:, action] + model.discount * future)
+            action = int(np.argmax([belief @ candidate for candidate in candidates]))
+            best[tuple(candidates[action].tolist())] = action
+        vectors, actions = np.array(list(best)), np.array(list(best.values()))
+    value = float((vectors @ model.initial).max())
+    return AlphaVectors(vectors, actions, value, value)
