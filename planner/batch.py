@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kde.samples import Array
+from planner.decision import Policy
 
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int64]
@@ -74,3 +75,7 @@ class BatchPolicy(Protocol):
 
     def decide_many(self, proposals: ProposalBatch, carries: CarryBatch | None) -> DecisionBatch:
         """Decide; `carries` may be absent where every proposal is a first step, or where the policy keeps no belief."""
+
+
+class CataloguePolicy(Policy, BatchPolicy, Protocol):
+    """A policy that decides one proposal or many."""

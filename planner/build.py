@@ -113,7 +113,7 @@ def _read_part(folder: Path) -> tuple[PolicyEntry, NDArray[np.float32]]:
 
 @contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
-    """Create the folder of parts and hold it until the block or the process ends."""
+    """Create the folder of parts and hold it until the block or the process ends; without parts it is not left behind."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("ab") as stream:
         try:
@@ -121,4 +121,8 @@ def _exclusive(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             remedy = "another build of the same table is running: wait for it, or choose another --out"
             raise InputError(folder, field="lock", value="held", remedy=remedy) from error
-        yield
+        try:
+            yield
+        finally:
+            if not any(folder.glob("*/")):
+                shutil.rmtree(folder, ignore_errors=True)

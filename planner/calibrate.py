@@ -37,7 +37,7 @@ class Calibrated:
     Attributes:
         target: what was asked for.
         wanted: its value.
-        lam: lambda that meets it on the simulated episodes.
+        lam: lambda that meets it on the simulated episodes, costing at most or gaining at least what is wanted.
         low, high: lambdas at which the target is the upper and the lower end of the simulated 95 % interval.
         rehearsed: the policy at `lam`.
         episodes, seed: of the simulation.
@@ -109,11 +109,14 @@ class _Sweep:
         return done.c if self.target is Target.COST else done.pgr
 
     def meet(self, wanted: float) -> float:
-        """The lambda at which the target falls to `wanted`, by halving on a logarithmic scale; an end of the range where it never does."""
+        """The lambda at which the target falls to `wanted`, by halving on a logarithmic scale; an end of the range where it never does.
+
+        Where the target jumps, a cost stays below what is wanted and a gain above it.
+        """
         low, high = np.log(self.cheapest), np.log(self.dearest)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             if high - low < _PRECISION:
                 break
             low, high = (middle, high) if self.at(float(np.exp(middle))).value > wanted else (low, middle)
-        return float(np.exp((low + high) / 2))
+        return float(np.exp(high if self.target is Target.COST else low))

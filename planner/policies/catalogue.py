@@ -2,14 +2,15 @@
 
 from functools import lru_cache
 
-from planner.decision import Policy, UnknownPolicyError
+from planner.batch import CataloguePolicy
+from planner.decision import UnknownPolicyError
 from planner.policies.fixed import STRONG, WEAK
 from planner.policies.pomdp import MEMORYLESS, TablePolicy
 from planner.policies.threshold import ThresholdPolicy
 from planner.table import PolicyTable
 
 FORMS = "weak, strong, thr:THRESHOLD, pomdp:LAMBDA or pomdp-memoryless:LAMBDA"
-_FIXED = {policy.id: policy for policy in (WEAK, STRONG)}
+_FIXED: dict[str, CataloguePolicy] = {policy.id: policy for policy in (WEAK, STRONG)}
 _FILTERS = {"pomdp": None, "pomdp-memoryless": MEMORYLESS}
 
 
@@ -20,7 +21,7 @@ class Catalogue:
         self._table = table
         self.get = lru_cache(maxsize=256)(self._resolve)
 
-    def _resolve(self, policy_id: str) -> Policy:
+    def _resolve(self, policy_id: str) -> CataloguePolicy:
         """The policy of this id.
 
         Raises:

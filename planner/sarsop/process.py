@@ -60,7 +60,7 @@ class Launch:
             model_hash = Job.write(place, model, limits)
             status = self._run(place, limits, watch, cancelled)
             if status == NO_JULIA:
-                raise InputError("--solver sarsop", field="Julia", value="missing", remedy=REMEDY)
+                raise InputError("--solver sarsop", field="Julia", value=_tail(place / LOG, lines=1), remedy=REMEDY)
             if status == 0:
                 try:
                     return read_policy(place, model_hash=model_hash, n_states=len(model.initial))
@@ -109,6 +109,6 @@ def _ending(status: int) -> str:
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return " / ".join(lines[-_LOG_LINES:]) or "it said nothing"
+def _tail(log: Path, *, lines: int = _LOG_LINES) -> str:
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return " / ".join(said[-lines:]) or "it said nothing"
