@@ -32,7 +32,7 @@ class ProposalBatch:
     step: Counts
     earlier: Array
     newest: Array
-    tokens: Array
+    tokens: Counts | Array
     final: Flags
 
 

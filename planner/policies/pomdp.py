@@ -69,7 +69,7 @@ class TablePolicy:
         Raises:
             InputError: a proposal beyond the first step comes without a carry.
         """
-        pomdp, steps = self._table.pomdp, self._table.pomdp.max_steps
+        steps = self._table.pomdp.max_steps
         t = np.minimum(proposals.step, steps) - 1
         i = np.minimum((proposals.earlier * self._n_m).astype(np.intp), self._n_m - 1)
         j = np.minimum((proposals.newest * self._n_r).astype(np.intp), self._n_r - 1)
@@ -78,7 +78,7 @@ class TablePolicy:
         belief = posterior(prior, likelihood, cells=self._n_m * self._n_r)
         surfaces = self._table.break_even[self._index].reshape(2 * steps, -1)
         break_even = interpolate(surfaces, 2 * t + proposals.final, belief, self._table.resolution)
-        expected = pomdp.tokens.strong_intercept + pomdp.tokens.strong_slope * proposals.tokens
+        expected = np.asarray(self._intercept + self._slope * proposals.tokens, dtype=np.float64)
         return DecisionBatch(expected < break_even, belief, break_even, expected)
 
     def _prior(self, proposal: Proposal, carry: Carry | None) -> Belief:

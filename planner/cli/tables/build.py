@@ -67,7 +67,8 @@ def build(
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     described = model or ModelOptions()
     pomdp = described.pomdp()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("solving", total=len(set(lambdas)))
         chosen = ExactSolver(gap) if solver is SolverName.EXACT else _sarsop(sarsop or SarsopOptions(), progress, task)
         planned = Build(pomdp, lambdas, chosen, resolution, described.inputs())
