@@ -10,9 +10,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kde.dynamics import TokenModel
 from kde.filter import predict
 from kde.samples import Array
+from kde.tokens import TokenModel
 from planner.pomdp import prefix_after_continue, prefix_after_regenerate
 
 

@@ -2,10 +2,11 @@
 
 from functools import lru_cache
 
+from kde.filter import MEMORYLESS
 from planner.batch import CataloguePolicy
 from planner.decision import UnknownPolicyError
 from planner.policies.fixed import STRONG, WEAK
-from planner.policies.pomdp import MEMORYLESS, TablePolicy
+from planner.policies.pomdp import TablePolicy
 from planner.policies.threshold import ThresholdPolicy
 from planner.table import PolicyTable
 

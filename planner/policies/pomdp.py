@@ -15,7 +15,6 @@ from planner.lattice import interpolate
 from planner.pomdp import Transitions
 from planner.table import PolicyTable
 
-MEMORYLESS = BeliefFilter(kind=FilterKind.MEMORYLESS)
 _UNIFORM: Belief = (1 / 3, 1 / 3, 1 / 3)
 
 

@@ -34,7 +34,7 @@ class SarsopSolver:
         on_progress: hears of every running solve, from the threads that watch them.
 
     Raises:
-        InputError: a limit is not positive, or Julia's Python package is not installed.
+        InputError: a limit is not positive, a worker would be killed before its time, or Julia's Python package is not installed.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -49,6 +49,9 @@ class SarsopSolver:
         for name, value in positive.items():
             if not value > 0:
                 raise InputError("--solver sarsop", field=name, value=value, remedy="a positive number")
+        if not self.launch.timeout > self.limits.max_time:
+            remedy = f"more than max_time, {self.limits.max_time:g} s: a worker that is still solving does not hang"
+            raise InputError("--solver sarsop", field="timeout", value=self.launch.timeout, remedy=remedy)
         if self.launch.command == WORKER and find_spec("juliacall") is None:
             raise InputError("--solver sarsop", field="Julia", value="missing", remedy=REMEDY)
 

@@ -5,9 +5,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from kde.dynamics import TokenModel
 from kde.errors import InputError
 from kde.samples import StepClass
+from kde.tokens import TokenModel
 from planner.exact import solve_exact
 from planner.explicit import ACTIONS, ExplicitPOMDP, Now, State
 from planner.pomdp import RoutingPOMDP, Transitions

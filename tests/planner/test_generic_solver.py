@@ -5,7 +5,7 @@ import pytest
 from pomdp_toolkit import POMDP, Belief
 from pomdp_toolkit.solvers import PBVI_SSGA, VI
 
-from kde.dynamics import TokenModel
+from kde.tokens import TokenModel
 from planner.exact import solve_exact
 from planner.explicit import ExplicitPOMDP
 from planner.pomdp import RoutingPOMDP, Transitions

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kde.dynamics import TokenModel
 from kde.errors import ArtefactError, InputError
 from kde.samples import Array
+from kde.tokens import TokenModel
 from planner.backup import grid
 from planner.build import Build
 from planner.decision import Action, Carry, Proposal
@@ -45,7 +45,7 @@ def tiny() -> RoutingPOMDP:
 def solver(mode: str, **changes: object) -> SarsopSolver:
     command = (sys.executable, str(Path(__file__).parent / "fake_worker.py"), mode)
     launch = replace(Launch(command=command, timeout=60), **changes)  # type: ignore[arg-type]
-    return SarsopSolver(launch=launch)
+    return SarsopSolver(limits=Limits(max_time=2), launch=launch)
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,8 @@ def test_no_julia_is_said_once_and_not_tried_again(tiny: RoutingPOMDP, tmp_path:
         (Limits(precision=0), {}, "precision"),
         (Limits(max_steps=0), {}, "max_steps"),
         (Limits(max_time=float("nan")), {}, "max_time"),
-        (Limits(), {"workers": 0}, "workers"),
+        (Limits(max_time=60), {}, "timeout"),
+        (Limits(max_time=2), {"workers": 0}, "workers"),
     ],
 )
 def test_limits_are_positive(limits: Limits, changes: dict[str, int], field: str) -> None:

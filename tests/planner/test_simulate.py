@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kde.dynamics import TokenModel
 from kde.errors import InputError
-from kde.filter import BeliefFilter, Features, FilterKind
+from kde.filter import MEMORYLESS, BeliefFilter, Features, FilterKind
 from kde.hazard import load_hazard
+from kde.tokens import TokenModel
 from planner.cells import load_cells
 from planner.curves import CostCurve
 from planner.exact import solve_exact
 from planner.policies.catalogue import Catalogue
-from planner.policies.pomdp import MEMORYLESS, TablePolicy
+from planner.policies.pomdp import TablePolicy
 from planner.pomdp import RoutingPOMDP, Transitions
 from planner.rehearsal import Estimate, Stage, as_planned
 from planner.simulate import simulate

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kde.dynamics import TokenModel
 from kde.errors import InputError
 from kde.filter import BeliefFilter, Features, FilterKind
+from kde.tokens import TokenModel
 from planner.calibrate import Target, calibrate
 from planner.diagnostics import examine
 from planner.difference import differences

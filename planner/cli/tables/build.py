@@ -10,8 +10,9 @@ from cyclopts.validators import Number
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
+from kde.errors import InputError
 from kde.terminal import AsJson
-from planner.build import Build
+from planner.build import Build, Solver
 from planner.cli.tables.describe import ModelOptions
 from planner.cli.tables.report import report
 from planner.diagnostics import examine
@@ -53,7 +54,9 @@ def build(
     ],
     solver: Annotated[SolverName, Parameter(help="how to solve")] = SolverName.EXACT,
     sarsop: SarsopOptions | None = None,
-    gap: Annotated[float, Parameter(help="exact: largest difference of the bounds on V_0")] = 1e-4,
+    gap: Annotated[
+        float | None, Parameter(help="exact: largest difference of the bounds on V_0, 1e-4 unless given")
+    ] = None,
     resolution: Annotated[
         int, Parameter(validator=Number(gte=1, lte=400), help="lattice steps along an edge of the belief triangle")
     ] = RESOLUTION,
@@ -70,10 +73,21 @@ def build(
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("solving", total=len(set(lambdas)))
-        chosen = ExactSolver(gap) if solver is SolverName.EXACT else _sarsop(sarsop or SarsopOptions(), progress, task)
+        match solver:
+            case SolverName.EXACT:
+                _refuse_other("--sarsop", sarsop, solver)
+                chosen: Solver = ExactSolver() if gap is None else ExactSolver(gap)
+            case SolverName.SARSOP:
+                _refuse_other("--gap", gap, solver)
+                chosen = _sarsop(sarsop or SarsopOptions(), progress, task)
         planned = Build(pomdp, lambdas, chosen, resolution, described.inputs())
         table = planned.run(out, on_solved=lambda _: progress.advance(task))
     report(out, table, examine(table), as_json=as_json)
+
+
+def _refuse_other(option: str, value: object, solver: SolverName) -> None:
+    if value is not None:
+        raise InputError("tables build", field=option, value=value, remedy=f"--solver {solver.value} does not take it")
 
 
 def _sarsop(options: SarsopOptions, progress: Progress, task: TaskID) -> SarsopSolver:

@@ -8,12 +8,13 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from kde.artefact import provenance
-from kde.dynamics import Dynamics, TokenModel
+from kde.dynamics import Dynamics
 from kde.errors import InputError
 from kde.filter import BAYES, BeliefFilter, Features, FilterKind
 from kde.hazard import load_hazard
 from kde.model import ObservationModel
 from kde.samples import Array
+from kde.tokens import TokenModel
 from planner.cells import load_cells
 from planner.pomdp import RoutingPOMDP, StepProbability, Transitions
 
@@ -78,7 +79,7 @@ class ModelOptions:
     def _observations(self) -> tuple[Array, BeliefFilter]:
         if self.observation_model is not None and self.observation_cells is None:
             model = ObservationModel.load(self.observation_model)
-            return model.cells, getattr(model, "filter", BAYES)
+            return model.cells, model.filter
         if self.observation_cells is not None and self.observation_model is None:
             return load_cells(self.observation_cells), BAYES
         remedy = "give one of --observation-model and --observation-cells"
