@@ -4,13 +4,13 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import decisions, solving
+from benchmarks import decisions, solving, tables
 from benchmarks.measure import Result
 from kde.terminal import print_table
 
 
 def main() -> None:
-    results: dict[str, Result] = solving.run() | decisions.run()
+    results: dict[str, Result] = solving.run() | tables.run() | decisions.run()
     if find_spec("torch") is not None:
         from benchmarks import decoding  # noqa: PLC0415  needs torch
 

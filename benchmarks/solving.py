@@ -23,7 +23,7 @@ def run() -> dict[str, Result]:
     short = reference_pomdp(3)
     (solution,) = solve_exact(short, [0.0025])
     twin, ours = seconds_side_by_side(
-        lambda: looped_value(short, 0.0025, len(solution.grid)), lambda: solve_exact(short, [0.0025]), rounds=3
+        lambda: looped_value(short, 0.0025, solution.grid), lambda: solve_exact(short, [0.0025]), rounds=3
     )
     long, double = seconds_side_by_side(
         lambda: solve_exact(reference_pomdp(30), [0.0025]),

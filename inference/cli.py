@@ -16,7 +16,9 @@ app = App(
     version=lambda: version("trim-routing"),
 )
 app.command("kde.cli:app", name="kde", help="Fit observation models and dynamics from labelled traces.")
-app.command("planner.cli.tables:app", name="tables", help="Build and show policy tables.")
+app.command(
+    "planner.cli.tables:app", name="tables", help="Build, show, verify, compare, export and calibrate policy tables."
+)
 app.command("planner.cli.serve:app", name="serve", help="Serve decisions over gRPC.")
 app.command("planner.cli.decide:app", name="decide", help="Ask a planner, or a local table, for one decision.")
 app.command("inference.route_cli:app", name="route", help="Generate routed solutions of problems.")

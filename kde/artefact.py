@@ -6,6 +6,7 @@ before it hands anything on. Nothing in an artefact depends on the clock or on a
 
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from kde.errors import ArtefactError
+from kde.mapped import map_file, view_arrays
 
 TOOL = f"trim-routing {version('trim-routing')}"
 
@@ -33,7 +34,7 @@ class ArtefactKind:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A checked artefact: arrays by name, the JSON body without the envelope, and its content hash (hex SHA-256)."""
+    """A checked artefact: read-only arrays by name, mapped from the file, the JSON body without the envelope, and its content hash."""
 
     arrays: dict[str, NDArray[Any]]
     body: dict[str, Any]
@@ -81,7 +82,7 @@ def read_artefact(directory: Path, kind: ArtefactKind) -> Artefact:
     """
     document = _read_json(directory / f"{kind.name}.json", kind)
     _check_envelope(directory / f"{kind.name}.json", document, kind)
-    packed = _read_bytes(directory / f"{kind.name}.safetensors", kind)
+    packed = _map(directory / f"{kind.name}.safetensors", kind)
     if hashlib.sha256(packed).hexdigest() != document["arrays_sha256"]:
         raise ArtefactError(
             directory / f"{kind.name}.safetensors",
@@ -89,8 +90,8 @@ def read_artefact(directory: Path, kind: ArtefactKind) -> Artefact:
             remedy=f"write the {kind.name} again",
         )
     try:
-        arrays = load(packed)
-    except SafetensorError as error:
+        arrays = view_arrays(packed)
+    except ValueError as error:
         raise ArtefactError(directory, f"cannot be parsed ({error})", remedy=f"write the {kind.name} again") from error
     content_hash = document.pop("content_hash")
     for key in ("kind", "schema_version", "arrays_sha256"):
@@ -118,9 +119,9 @@ def _content_hash(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _read_bytes(path: Path, kind: ArtefactKind) -> bytes:
+def _map(path: Path, kind: ArtefactKind) -> mmap.mmap | bytes:
     try:
-        return path.read_bytes()
+        return map_file(path)
     except OSError as error:
         raise ArtefactError(
             path, f"cannot be read ({error.strerror})", remedy=f"name a directory that holds a {kind.name}"
@@ -129,7 +130,7 @@ def _read_bytes(path: Path, kind: ArtefactKind) -> bytes:
 
 def _read_json(path: Path, kind: ArtefactKind) -> dict[str, Any]:
     try:
-        document = json.loads(_read_bytes(path, kind))
+        document = json.loads(bytes(_map(path, kind)))
     except ValueError as error:
         raise ArtefactError(path, f"is not JSON ({error})", remedy=f"write the {kind.name} again") from error
     if not isinstance(document, dict):

@@ -1,4 +1,5 @@
 import os
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,9 +27,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for item in items:
                 if marker in item.keywords:
                     item.add_marker(skip)
+    missing = _missing_julia()
+    for item in items:
+        if "julia" in item.keywords and missing:
+            item.add_marker(pytest.mark.skip(reason=missing))
     for item in items:
         if "slow" in item.keywords and "slow" not in (item.config.option.markexpr or ""):
             item.add_marker(pytest.mark.skip(reason="takes more than a minute: run `pytest -m slow`"))
+
+
+def _missing_julia() -> str:
+    """Why tests that need Julia cannot run; nothing where they can."""
+    if shutil.which("julia") is None and "PYTHON_JULIACALL_EXE" not in os.environ:
+        return "there is no Julia here: put one on the PATH, or name it in PYTHON_JULIACALL_EXE"
+    return "" if find_spec("juliacall") else "juliacall is not installed: the julia extra brings it"
 
 
 @pytest.fixture(scope="session")

@@ -6,56 +6,61 @@ from itertools import product
 import numpy as np
 
 from kde.density import ReflectedKDE
-from kde.samples import Array
+from kde.samples import Array, StepClass
 from planner.decision import Carry
-from planner.pomdp import RoutingPOMDP
+from planner.explicit import ExplicitPOMDP, State
+from planner.pomdp import RoutingPOMDP, Transitions
+from planner.sarsop.job import AlphaVectors
 
 Decide = Callable[[int, float, int, bool, Carry | None], tuple[Carry, bool]]
 """From step, r, tokens, final and carry to the next carry and whether to regenerate."""
 
 
-def enumerated_value(pomdp: RoutingPOMDP, lam: float, q: float = 1.0, step: int = 1) -> float:
+def enumerated_value(pomdp: RoutingPOMDP, lam: float, q: float = 1.0, step: int = 1, repaired: bool = False) -> float:
     """W_{step-1}(q) by walking the whole decision tree: no grid, no interpolation."""
     _, n_m, n_r = pomdp.cells.shape
     hazard = float(pomdp.hazard[step - 1])
-    total = 0.0
+    p_weak, p_strong = float(pomdp.weak_by_step[step - 1]), float(pomdp.strong_by_step[step - 1])
+    if repaired and pomdp.transitions is Transitions.PAPER:
+        p_weak = 1.0
+    cells, total = pomdp.observation_cells(), 0.0
     for i, j in product(range(n_m), range(n_r)):
-        joint = np.array([q * pomdp.p_weak, 1 - q, q * (1 - pomdp.p_weak)]) * pomdp.cells[:, i, j]
+        joint = np.array([q * p_weak, 1 - q, q * (1 - p_weak)]) * cells[:, i, j]
         evidence = joint.sum()
         if evidence == 0:
             continue
         stay = joint[0] / evidence
-        repaired = pomdp.p_strong * (joint[0] + joint[2]) / evidence
-        after = {True: (stay, repaired), False: (0.0, 0.0)}
+        mended = p_strong * (joint[0] + joint[2]) / evidence
+        after = {True: (stay, mended), False: (0.0, 0.0)}
         if hazard < 1:
             after[False] = (
                 enumerated_value(pomdp, lam, stay, step + 1),
-                enumerated_value(pomdp, lam, repaired, step + 1),
+                enumerated_value(pomdp, lam, mended, step + 1, repaired=True),
             )
         for final, chance in ((True, hazard), (False, 1 - hazard)):
             for weight, count in zip(pomdp.tokens.weights, pomdp.tokens.counts, strict=True):
                 price = lam * pomdp.tokens.expected_strong(count)
                 keep, repair = after[final]
                 total += evidence * chance * weight * max(keep, repair - price)
-    return total
+    return float(total)
 
 
-def looped_value(pomdp: RoutingPOMDP, lam: float, size: int) -> float:
-    """V_0 by backward induction on a grid of q, one number at a time."""
-    grid = np.linspace(0, 1, size)
+def looped_value(pomdp: RoutingPOMDP, lam: float, grid: Array) -> float:
+    """V_0 by backward induction on a grid of q, one number at a time; `two_stage`."""
     cells = pomdp.cells.reshape(3, -1).T.tolist()
-    after = np.zeros(size)
+    after = np.zeros_like(grid)
     for step in range(pomdp.max_steps, 0, -1):
         hazard = float(pomdp.hazard[step - 1])
+        p_weak, p_strong = float(pomdp.weak_by_step[step - 1]), float(pomdp.strong_by_step[step - 1])
         values = []
         for q in grid.tolist():
             value = 0.0
             for c0, c1, c2 in cells:
-                w0, w1, w2 = q * pomdp.p_weak * c0, (1 - q) * c1, q * (1 - pomdp.p_weak) * c2
+                w0, w1, w2 = q * p_weak * c0, (1 - q) * c1, q * (1 - p_weak) * c2
                 evidence = w0 + w1 + w2
                 if evidence == 0:
                     continue
-                stay, repaired = w0 / evidence, pomdp.p_strong * (w0 + w2) / evidence
+                stay, repaired = w0 / evidence, p_strong * (w0 + w2) / evidence
                 keep, repair = (float(np.interp(x, grid, after)) for x in (stay, repaired))
                 for weight, count in zip(pomdp.tokens.weights, pomdp.tokens.counts, strict=True):
                     price = lam * pomdp.tokens.expected_strong(count)
@@ -73,7 +78,7 @@ def simulated_return(pomdp: RoutingPOMDP, lam: float, decide: Decide, episodes: 
     for episode in range(episodes):
         right, carry = True, None
         for step in range(1, pomdp.max_steps + 1):
-            newest_right = rng.random() < pomdp.p_weak
+            newest_right = rng.random() < pomdp.weak_by_step[step - 1]
             hidden = (0 if newest_right else 2) if right else 1
             r = (rng.choice(n_r, p=pomdp.cells[hidden].ravel()) + 0.5) / n_r
             bin_ = rng.choice(len(pomdp.tokens.counts), p=pomdp.tokens.weights)
@@ -81,7 +86,7 @@ def simulated_return(pomdp: RoutingPOMDP, lam: float, decide: Decide, episodes: 
             carry, regenerate = decide(step, r, int(pomdp.tokens.counts[bin_]), final, carry)
             if regenerate:
                 returns[episode] -= lam * pomdp.tokens.expected_strong(pomdp.tokens.counts[bin_])
-                right = right and rng.random() < pomdp.p_strong
+                right = right and rng.random() < pomdp.strong_by_step[step - 1]
             else:
                 right = right and newest_right
             if final:
@@ -99,3 +104,61 @@ def quadrature_cells(density: ReflectedKDE, n_m: int, n_r: int, nodes: int = 12)
     points = np.stack(np.meshgrid(m, r, indexing="ij"), axis=-1).reshape(-1, 2)
     values = density.pdf(points).reshape(n_m, nodes, n_r, nodes)
     return np.asarray(np.einsum("ambn,m,n->ab", values, w, w) / (n_m * n_r), dtype=np.float64)
+
+
+def transition_probability(pomdp: RoutingPOMDP, s: State, action: str, after: State) -> float:
+    """T(s, a, s') between two proposals, from the words of the design alone; `s` does not end the answer."""
+    if after.step != s.step + 1 or s.final:
+        return 0.0
+    hazard = float(pomdp.hazard[after.step - 1])
+    seen = (hazard if after.final else 1 - hazard) * pomdp.tokens.weights[after.bin]
+    p_weak, p_strong = float(pomdp.weak_by_step[after.step - 1]), float(pomdp.strong_by_step[s.step - 1])
+    if action == "continue":
+        right = 1.0 if s.step_class is StepClass.CORRECT else 0.0
+    else:
+        right = 0.0 if s.step_class is StepClass.DERAILED else p_strong
+        if pomdp.transitions is Transitions.PAPER:
+            p_weak = 1.0
+    chance = {
+        StepClass.CORRECT: right * p_weak,
+        StepClass.RECOVERABLE: right * (1 - p_weak),
+        StepClass.DERAILED: 1 - right,
+    }
+    return seen * chance[after.step_class]
+
+
+def tree_value(model: ExplicitPOMDP, belief: Array | None = None) -> float:
+    """Value of an explicit POMDP at a belief by walking every action and observation: arrays only."""
+    b = model.initial if belief is None else belief
+    if b[-1] == 1:
+        return 0.0
+    values = []
+    for action in range(2):
+        value = float(b @ model.reward[:, action])
+        joint = (b @ model.transition[:, action])[:, None] * model.observation
+        for seen in np.flatnonzero(joint.sum(axis=0) > 0):
+            evidence = joint[:, seen].sum()
+            value += model.discount * float(evidence) * tree_value(model, joint[:, seen] / evidence)
+        values.append(value)
+    return max(values)
+
+
+def point_based_policy(model: ExplicitPOMDP, beliefs: Array, horizon: int) -> AlphaVectors:
+    """Point-based value iteration on the arrays at beliefs [n, n_s], `horizon` sweeps from the value 0, which nothing undercuts."""
+    vectors, actions = np.zeros((1, len(model.initial))), np.zeros(1, dtype=np.int64)
+    for _ in range(horizon):
+        backed = [
+            np.einsum("xy,yo,ky->oxk", model.transition[:, action], model.observation, vectors) for action in range(2)
+        ]
+        best: dict[tuple[float, ...], int] = {}
+        for belief in beliefs:
+            candidates = []
+            for action in range(2):
+                chosen = np.einsum("x,oxk->ok", belief, backed[action]).argmax(axis=1)
+                future = backed[action][np.arange(len(chosen)), :, chosen].sum(axis=0)
+                candidates.append(model.reward[:, action] + model.discount * future)
+            action = int(np.argmax([belief @ candidate for candidate in candidates]))
+            best[tuple(candidates[action].tolist())] = action
+        vectors, actions = np.array(list(best)), np.array(list(best.values()))
+    value = float((vectors @ model.initial).max())
+    return AlphaVectors(vectors, actions, value, value)

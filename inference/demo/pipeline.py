@@ -122,7 +122,7 @@ class _Stages:
         model = await self._fit(traces["weak"], out)
         dynamics = labelled_dynamics(traces["weak"], traces["strong"], max_steps=self.settings.max_steps)
         dynamics.save(self.settings.out / "dynamics.json")
-        return model, self._solve(RoutingPOMDP.assemble(model.cells, dynamics))
+        return model, self._solve(RoutingPOMDP.assemble(model.cells, dynamics, belief_filter=model.filter))
 
     async def _fit(self, traces: list[LabelledTrace], out: Path) -> ObservationModel:
         labels, scores = out / "weak.jsonl", out / "scores.jsonl"

@@ -2,15 +2,17 @@
 
 from functools import lru_cache
 
-from planner.decision import Policy, UnknownPolicyError
+from kde.filter import MEMORYLESS
+from planner.batch import CataloguePolicy
+from planner.decision import UnknownPolicyError
 from planner.policies.fixed import STRONG, WEAK
-from planner.policies.pomdp import TablePolicy, bayes_prior, memoryless_prior
+from planner.policies.pomdp import TablePolicy
 from planner.policies.threshold import ThresholdPolicy
 from planner.table import PolicyTable
 
 FORMS = "weak, strong, thr:THRESHOLD, pomdp:LAMBDA or pomdp-memoryless:LAMBDA"
-_FIXED = {policy.id: policy for policy in (WEAK, STRONG)}
-_PRIORS = {"pomdp": bayes_prior, "pomdp-memoryless": memoryless_prior}
+_FIXED: dict[str, CataloguePolicy] = {policy.id: policy for policy in (WEAK, STRONG)}
+_FILTERS = {"pomdp": None, "pomdp-memoryless": MEMORYLESS}
 
 
 class Catalogue:
@@ -20,7 +22,7 @@ class Catalogue:
         self._table = table
         self.get = lru_cache(maxsize=256)(self._resolve)
 
-    def _resolve(self, policy_id: str) -> Policy:
+    def _resolve(self, policy_id: str) -> CataloguePolicy:
         """The policy of this id.
 
         Raises:
@@ -31,7 +33,7 @@ class Catalogue:
         family, _, parameter = policy_id.partition(":")
         if family == "thr":
             return ThresholdPolicy(policy_id, _number(policy_id, parameter))
-        if family in _PRIORS:
+        if family in _FILTERS:
             if self._table is None:
                 raise UnknownPolicyError(
                     "policy",
@@ -39,7 +41,7 @@ class Catalogue:
                     value=policy_id,
                     remedy="this planner has no policy table: start it with --tables",
                 )
-            return TablePolicy(policy_id, self._table, _number(policy_id, parameter), _PRIORS[family])
+            return TablePolicy(policy_id, self._table, _number(policy_id, parameter), _FILTERS[family])
         raise UnknownPolicyError("policy", field="id", value=policy_id, remedy=f"write {FORMS}")
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
 from planner.decision import Action, Carry, Decision, Proposal
 
 
@@ -15,6 +18,10 @@ class FixedPolicy:
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """The same action whatever is seen."""
         return Decision(self.action, self.id)
+
+    def decide_many(self, proposals: ProposalBatch, carries: CarryBatch | None) -> DecisionBatch:  # noqa: ARG002
+        """The same action for all."""
+        return DecisionBatch(np.full(len(proposals.step), self.action is Action.REGENERATE))
 
 
 WEAK = FixedPolicy("weak", Action.CONTINUE)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kde.errors import InputError
+from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
 from planner.decision import Action, Carry, Decision, Proposal
 
 
@@ -31,3 +32,7 @@ class ThresholdPolicy:
         """Compare the newest score with the threshold."""
         action = Action.REGENERATE if proposal.newest < self.threshold else Action.CONTINUE
         return Decision(action, self.id)
+
+    def decide_many(self, proposals: ProposalBatch, carries: CarryBatch | None) -> DecisionBatch:  # noqa: ARG002
+        """Compare every newest score with the threshold."""
+        return DecisionBatch(proposals.newest < self.threshold)

@@ -58,7 +58,7 @@ def test_a_higher_price_buys_fewer_strong_tokens(demo: Path) -> None:
 def test_decisions_came_from_the_table_that_is_left(demo: Path) -> None:
     table = PolicyTable.load(demo / "table")
     model = ObservationModel.load(demo / "model")
-    assert (table.cells == model.cells).all()
+    assert (table.pomdp.cells == model.cells).all()
     assert table.provenance["inputs"].keys() == {"observation_model", "dynamics"}
     episodes = read_episodes(demo / "evaluation" / "pomdp-0.002" / "episodes")
     assert episodes["problem_id"].n_unique() == episodes.height == 60

@@ -91,7 +91,7 @@ def test_sigterm_keeps_everything_that_is_finished(tmp_path: Path) -> None:
 def test_another_table_does_not_go_on_with_a_run(tmp_path: Path, table_directory: Path, table: PolicyTable) -> None:
     options = ["--tables", str(table_directory)]
     assert run(route(tmp_path / "R", *options, policy="pomdp:0.002", problems="4")).returncode == 0
-    replace(table, p_strong=0.9).save(tmp_path / "other")
+    replace(table, pomdp=replace(table.pomdp, p_strong=0.9)).save(tmp_path / "other")
     done = run(route(tmp_path / "R", "--tables", str(tmp_path / "other"), policy="pomdp:0.002", problems="4"))
     assert done.returncode == 2
     assert "run.json: table is" in done.stderr

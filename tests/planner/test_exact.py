@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kde.errors import InputError
+from kde.filter import BeliefFilter, Features, FilterKind
 from kde.hazard import load_hazard
 from kde.tokens import TokenModel
 from planner.decision import Action, Carry, Proposal
 from planner.exact import solve_exact
-from planner.policies.pomdp import TablePolicy, bayes_prior
-from planner.pomdp import RoutingPOMDP
+from planner.policies.pomdp import TablePolicy
+from planner.pomdp import RoutingPOMDP, Transitions
 from planner.table import tabulate
 from tests.conftest import synthetic_cells
 from tests.twins import enumerated_value, looped_value, simulated_return
@@ -42,26 +43,40 @@ def test_golden_values(math_train: RoutingPOMDP) -> None:
 
 def test_golden_break_even_tokens(math_train: RoutingPOMDP) -> None:
     (solution,) = solve_exact(math_train, [0.0025], gap=2e-6)
-    counts = solution.break_even_tokens(np.array([[0.5, 0.2, 0.3], [0.1, 0.3, 0.6]]), math_train.p_strong)
+    counts = solution.break_even_tokens(np.array([[0.5, 0.2, 0.3], [0.1, 0.3, 0.6]]))
     assert counts[0, 0, 0] == pytest.approx(79.753, abs=2e-3)
     assert counts[9, 0, 1] == pytest.approx(190.288, abs=2e-3)
     assert counts[:, 1, 0] == pytest.approx(110.528, abs=1e-9)
     assert counts[29, 0, 0] == pytest.approx(110.528, abs=1e-9)
 
 
-small_pomdps = st.builds(
-    lambda p_weak, p_strong, hazard, counts, sharpness: RoutingPOMDP(
-        cells=synthetic_cells(2, 2) ** sharpness / (synthetic_cells(2, 2) ** sharpness).sum(axis=(1, 2), keepdims=True),
-        p_weak=p_weak,
-        p_strong=p_strong,
+def _small(
+    accuracies: list[tuple[float, float]],
+    hazard: list[float],
+    counts: tuple[float, float],
+    sharpness: float,
+    transitions: Transitions,
+) -> RoutingPOMDP:
+    cells = synthetic_cells(2, 2) ** sharpness
+    steps = len(hazard) + 1
+    weak, strong = zip(*accuracies[:steps], strict=True)
+    return RoutingPOMDP(
+        cells=cells / cells.sum(axis=(1, 2), keepdims=True),
+        p_weak=weak if steps == len(weak) else weak[0],
+        p_strong=strong if steps == len(strong) else strong[0],
         hazard=np.array([*hazard, 1.0]),
         tokens=TokenModel(counts=counts, weights=(0.3, 0.7)),
-    ),
-    st.floats(0.05, 0.95),
-    st.floats(0.05, 0.99),
+        transitions=transitions,
+    )
+
+
+small_pomdps = st.builds(
+    _small,
+    st.lists(st.tuples(st.floats(0.05, 0.95), st.floats(0.05, 0.99)), min_size=1, max_size=3),
     st.lists(st.floats(0, 1), min_size=0, max_size=2),
     st.tuples(st.floats(1, 50), st.floats(50, 300)),
     st.floats(0.5, 2),
+    st.sampled_from(list(Transitions)),
 )
 
 
@@ -77,20 +92,44 @@ def test_the_bounds_hold_the_value_of_the_whole_decision_tree(pomdp: RoutingPOMD
 @given(small_pomdps, st.sampled_from([0.0003, 0.002, 0.01]))
 def test_values_after_acting_are_convex_and_monotone(pomdp: RoutingPOMDP, lam: float) -> None:
     (solution,) = solve_exact(pomdp, [lam])
-    slopes = np.diff(solution.after_acting, axis=1)
-    assert (slopes >= -1e-12).all()
-    assert (np.diff(slopes, axis=1) >= -1e-12).all()
+    rises = np.diff(solution.after_continue, axis=1)
+    assert (rises >= -1e-12).all()
+    assert (np.diff(rises / np.diff(solution.grid), axis=1) >= -1e-9).all()
 
 
 def test_the_upper_bound_is_the_looped_twins_value(pomdp: RoutingPOMDP) -> None:
     (solution,) = solve_exact(pomdp, [0.002])
-    assert solution.upper == pytest.approx(looped_value(pomdp, 0.002, len(solution.grid)), abs=1e-12)
+    assert solution.upper == pytest.approx(looped_value(pomdp, 0.002, solution.grid), abs=1e-12)
+
+
+def test_the_upper_bound_follows_accuracies_by_step(pomdp: RoutingPOMDP) -> None:
+    by_step = replace(pomdp, p_weak=tuple(np.linspace(0.7, 0.9, 6)), p_strong=tuple(np.linspace(0.99, 0.9, 6)))
+    (solution,) = solve_exact(by_step, [0.002])
+    assert solution.upper == pytest.approx(looped_value(by_step, 0.002, solution.grid), abs=1e-12)
+    constant = replace(pomdp, p_weak=(0.85,) * 6, p_strong=(0.97,) * 6)
+    assert solve_exact(constant, [0.002])[0].value == solve_exact(pomdp, [0.002])[0].value
+
+
+def test_the_papers_transitions_spare_the_step_after_a_repair(pomdp: RoutingPOMDP) -> None:
+    (two_stage,) = solve_exact(pomdp, [0.002])
+    (paper,) = solve_exact(replace(pomdp, transitions=Transitions.PAPER), [0.002])
+    assert paper.value > two_stage.value
+    assert (paper.after_regenerate[1:] >= paper.after_continue[1:] - 1e-12).all()
+    assert (two_stage.after_regenerate == two_stage.after_continue).all()
+
+
+def test_a_filter_is_planned_with(pomdp: RoutingPOMDP) -> None:
+    tempered = BeliefFilter(kind=FilterKind.TEMPERED, features=Features.NEWEST, exponent=0.5)
+    filtered = replace(pomdp, filter=tempered)
+    as_if = replace(pomdp, cells=tempered.observation_cells(pomdp.cells))
+    assert solve_exact(filtered, [0.002])[0].value == solve_exact(as_if, [0.002])[0].value
+    assert solve_exact(filtered, [0.002])[0].value != solve_exact(pomdp, [0.002])[0].value
 
 
 def test_a_cheaper_token_never_hurts(pomdp: RoutingPOMDP) -> None:
     values = [solution.value for solution in solve_exact(pomdp, [0.0001, 0.001, 0.003, 0.01, 0.1])]
     assert values == sorted(values, reverse=True)
-    assert values[-1] >= pomdp.p_weak**6 - 1e-4
+    assert values[-1] >= 0.85**6 - 1e-4
 
 
 def test_a_smaller_gap_tightens_both_bounds(pomdp: RoutingPOMDP) -> None:
@@ -113,7 +152,7 @@ def test_lambdas_are_positive_numbers(pomdp: RoutingPOMDP, lam: float) -> None:
 def test_the_table_policy_earns_its_value_in_simulation(pomdp: RoutingPOMDP) -> None:
     blind_to_m = replace(pomdp, cells=pomdp.cells.sum(axis=1, keepdims=True))  # at a real first step m is always 1
     (solution,) = solve_exact(blind_to_m, [0.002])
-    policy = TablePolicy("pomdp:0.002", tabulate(blind_to_m, [solution]), 0.002, bayes_prior)
+    policy = TablePolicy("pomdp:0.002", tabulate(blind_to_m, [solution]), 0.002)
 
     def decide(step: int, r: float, tokens: int, final: bool, carry: Carry | None) -> tuple[Carry, bool]:
         decision = policy.decide(Proposal(step, 1.0, r, tokens, final), carry)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from kde.errors import ArtefactError, InputError
 from planner.exact import solve_exact
+from planner.lattice import lattice
 from planner.pomdp import RoutingPOMDP
-from planner.table import PolicyTable, lattice, tabulate
+from planner.table import PolicyTable, tabulate
 
 beliefs = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda uv: (min(uv), max(uv) - min(uv), 1 - max(uv)))
 
@@ -30,7 +32,7 @@ def test_lookup_is_close_to_the_solution_it_was_read_from(
     table: PolicyTable, pomdp: RoutingPOMDP, index: int, step: int, final: bool, belief: tuple[float, float, float]
 ) -> None:
     (solution,) = solve_exact(pomdp, [table.entries[index].lam])
-    exact = solution.break_even_tokens(np.array(belief), pomdp.p_strong)[step - 1, int(final)]
+    exact = solution.break_even_tokens(np.array(belief))[step - 1, int(final)]
     coarseness = 1 / table.resolution / solution.lam  # a belief moves by at most one lattice step
     assert table.lookup(index, step, belief, final=final) == pytest.approx(exact, abs=0.05 * coarseness)
 
@@ -44,7 +46,7 @@ def test_lookup_is_exact_at_every_lattice_node(table: PolicyTable) -> None:
 
 def test_a_final_step_is_worth_the_chance_of_repair(table: PolicyTable, pomdp: RoutingPOMDP) -> None:
     for index, entry in enumerate(table.entries):
-        expected = (pomdp.p_strong * 0.8 - 0.5) / entry.lam
+        expected = (0.97 * 0.8 - 0.5) / entry.lam
         assert table.lookup(index, 2, (0.5, 0.2, 0.3), final=True) == pytest.approx(expected, rel=1e-5)
         assert table.lookup(index, 6, (0.5, 0.2, 0.3), final=False) == pytest.approx(expected, rel=1e-5)
         assert table.lookup(index, 99, (0.5, 0.2, 0.3), final=False) == pytest.approx(expected, rel=1e-5)
@@ -55,7 +57,7 @@ def test_a_saved_table_decides_the_same(table: PolicyTable, tmp_path: Path) -> N
     loaded = PolicyTable.load(tmp_path)
     assert (loaded.content_hash, loaded.entries) == (content_hash, table.entries)
     assert (loaded.break_even == table.break_even).all()
-    assert (loaded.cells == table.cells).all()
+    assert (loaded.pomdp.cells == table.pomdp.cells).all()
 
 
 def test_an_unknown_lambda_names_the_known_ones(table: PolicyTable) -> None:
@@ -67,7 +69,8 @@ def test_damaged_tables_are_refused(table: PolicyTable, tmp_path: Path) -> None:
     table.save(tmp_path)
     document = tmp_path / "table.json"
     whole = document.read_bytes()
-    for changes in ({"p_strong": 0.5}, {"schema_version": 2}, {"resolution": 10}):
+    damages: list[dict[str, Any]] = [{"policies": []}, {"schema_version": 3}, {"resolution": 10}]
+    for changes in damages:
         document.write_text(json.dumps(json.loads(whole) | changes))
         with pytest.raises(ArtefactError):
             PolicyTable.load(tmp_path)

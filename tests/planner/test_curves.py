@@ -1,0 +1,40 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kde.errors import InputError
+from planner.curves import CostCurve
+
+points = st.lists(st.tuples(st.floats(0.01, 1), st.floats(-0.2, 1.2)), min_size=1, max_size=8)
+
+
+def test_cpt_is_linear_between_the_envelopes_points() -> None:
+    curve = CostCurve.of([0.4, 0.1, 0.2], [0.9, 0.5, 0.4])  # the third costs more and gains less than the second
+    assert curve.cpt(0.25) == pytest.approx(0.05)
+    assert curve.cpt(0.7) == pytest.approx(0.25)
+    assert curve.cpt(0.9) == pytest.approx(0.4)
+    assert curve.cpt(0.95) == math.inf
+
+
+def test_mixing_the_two_models_at_random_gains_nothing() -> None:
+    assert CostCurve.of([0.5, 1.0], [0.5, 1.0]).delta_ibc() == pytest.approx(0)
+    assert CostCurve.of([0.25, 0.5], [0.5, 1.0]).delta_ibc() == pytest.approx(1)
+    assert CostCurve.of([], []).delta_ibc() == pytest.approx(0)
+
+
+@given(points)
+def test_the_envelope_is_the_least_cost_of_each_gain(sweep: list[tuple[float, float]]) -> None:
+    curve = CostCurve.of(*zip(*sweep, strict=True))
+    assert (curve.c[0], curve.pgr[0]) == (0, 0)
+    assert all(a <= b for a, b in zip(curve.c, curve.c[1:], strict=False))
+    assert all(a < b for a, b in zip(curve.pgr, curve.pgr[1:], strict=False))
+    for c, gain in sweep:
+        assert gain <= 0 or curve.cpt(gain) <= c + 1e-12
+
+
+@pytest.mark.parametrize(("c", "pgr"), [([0.1], []), ([-0.1], [0.5]), ([0.1], [math.nan])])
+def test_a_sweep_is_pairs_of_numbers(c: list[float], pgr: list[float]) -> None:
+    with pytest.raises(InputError, match="cost curve"):
+        CostCurve.of(c, pgr)
