@@ -15,7 +15,7 @@ app = App(
     help="Stepwise routing between a cheap and an expensive language model, planned as a small POMDP over PRM scores.",
     version=lambda: version("trim-routing"),
 )
-app.command("kde.cli:app", name="kde", help="Fit observation models and dynamics from labelled traces.")
+app.command("planner.cli.kde:app", name="kde", help="Fit, judge and report observation models and dynamics.")
 app.command(
     "planner.cli.tables:app", name="tables", help="Build, show, verify, compare, export and calibrate policy tables."
 )

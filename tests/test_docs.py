@@ -56,6 +56,12 @@ def test_the_programs_in_the_docs_run(walked: Path) -> None:
 
 
 @pytest.mark.models
+def test_the_commands_of_the_guide_to_observation_models_run(walked: Path) -> None:
+    output = run("\n".join(blocks((ROOT / "docs" / "observation-models.md").read_text(), "sh")), walked, 200)
+    assert "verdict: keep" in output
+
+
+@pytest.mark.models
 @pytest.mark.vllm
 @pytest.mark.slow
 @pytest.mark.timeout(600)

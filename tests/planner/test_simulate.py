@@ -8,8 +8,8 @@ import pytest
 from kde.errors import InputError
 from kde.filter import MEMORYLESS, BeliefFilter, Features, FilterKind
 from kde.hazard import load_hazard
+from kde.reference import read_reference_cells
 from kde.tokens import TokenModel
-from planner.cells import load_cells
 from planner.curves import CostCurve
 from planner.exact import solve_exact
 from planner.policies.catalogue import Catalogue
@@ -113,7 +113,7 @@ def test_exact_planning_needs_a_tenth_of_the_strong_tokens(reference: Path) -> N
     edges = np.linspace(0, 1, 9)
     counts = [float(50 * np.exp(0.6 * _normal_quantile((low + high) / 2))) for low, high in pairwise(edges)]
     pomdp = RoutingPOMDP(
-        cells=load_cells(reference / "observations" / "math-train_bins_0.05.npz"),
+        cells=read_reference_cells(reference / "observations" / "math-train_bins_0.05.npz"),
         p_weak=0.866,
         p_strong=0.9704,
         hazard=load_hazard(f"{reference / 'dynamics' / 'math_train_terminal_predictors.json'}:slm"),

@@ -13,9 +13,9 @@ from kde.errors import InputError
 from kde.filter import BAYES, BeliefFilter, Features, FilterKind
 from kde.hazard import load_hazard
 from kde.model import ObservationModel
+from kde.reference import read_reference_cells
 from kde.samples import Array
 from kde.tokens import TokenModel
-from planner.cells import load_cells
 from planner.pomdp import RoutingPOMDP, StepProbability, Transitions
 
 
@@ -81,7 +81,7 @@ class ModelOptions:
             model = ObservationModel.load(self.observation_model)
             return model.cells, model.filter
         if self.observation_cells is not None and self.observation_model is None:
-            return load_cells(self.observation_cells), BAYES
+            return read_reference_cells(self.observation_cells), BAYES
         remedy = "give one of --observation-model and --observation-cells"
         raise InputError("tables build", field="observations", value=self.observation_model, remedy=remedy)
 
