@@ -21,7 +21,7 @@ _COARSEST = 65
 _FINEST = 4097
 _MOST_GROWTH = 4
 _MOST_BELIEFS = 2**22
-"""Grid points times cells: keeps memory below half a gigabyte."""
+"""Grid points times cells times kinds of steps: keeps memory at about half a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,8 @@ def check_lambdas(lambdas: Sequence[float]) -> None:
 
 
 def _refine(pomdp: RoutingPOMDP, lam: float, gap: float, inductions: dict[int, "_Induction"]) -> Solution:
-    finest = min(_FINEST, _MOST_BELIEFS // pomdp.cells[0].size)
+    kinds = len(set(zip(pomdp.weak_by_step.tolist(), pomdp.strong_by_step.tolist(), strict=True)))
+    finest = min(_FINEST, max(2, _MOST_BELIEFS // (pomdp.cells[0].size * kinds)))
     size = min(_COARSEST, finest)
     while True:
         if size not in inductions:
@@ -188,7 +189,8 @@ class _Induction:
             kept, repaired = (before[seen] for seen in self._proposals(step))
             rows.append((kept.upper, repaired.upper))
         after_continue, after_regenerate = (np.stack(column[::-1]) for column in zip(*rows, strict=True))
-        lower, upper = float(kept.right.max()), float(kept.upper[-1])
+        lower = float(kept.right.max())
+        upper = max(lower, float(kept.upper[-1]))  # they may cross by rounding
         return Solution(
             lam, self.points, after_continue, after_regenerate, self.pomdp.strong_by_step, lower=lower, upper=upper
         )

@@ -21,7 +21,7 @@ def lattice(resolution: int) -> Array:
 
 
 def interpolate(values: NDArray[np.float32], rows: NDArray[np.intp], belief: Array, resolution: int) -> Array:
-    """Values at beliefs between the nodes, linear on the triangle that holds each.
+    """Values at beliefs between the nodes, linear on the triangle that holds each; bit for bit `PolicyTable.lookup`.
 
     Args:
         values: [n_rows, n_nodes].
@@ -39,9 +39,9 @@ def interpolate(values: NDArray[np.float32], rows: NDArray[np.intp], belief: Arr
     here = i * (2 * resolution + 3 - i) // 2 + j + rows * values.shape[1]
     down = here + (resolution + 1) - i
     flat = values.ravel()
-    at_down, at_right = flat.take(down), flat.take(here + 1)
-    beyond = (fx + fy > 1) & (i + j < resolution - 1)  # the upper triangle of the lattice's square
-    # both triangles share the edge from `down` to `right`; the third corner is `here`, or the one opposite of it
-    third = flat.take(np.where(beyond, down + 1, here))
-    to_down, to_right = np.where(beyond, 1 - fy, fx), np.where(beyond, 1 - fx, fy)
-    return np.asarray(third + to_down * (at_down - third) + to_right * (at_right - third), dtype=np.float64)
+    lower = (fx + fy <= 1) | (i + j == resolution - 1)  # the triangle of `here`, or the one opposite of it
+    at_here, at_down, at_right = (flat.take(nodes).astype(np.float64) for nodes in (here, down, here + 1))
+    at_beyond = flat.take(np.where(lower, down, down + 1)).astype(np.float64)
+    near = (1 - fx - fy) * at_here + fx * at_down + fy * at_right
+    far = (fx + fy - 1) * at_beyond + (1 - fy) * at_down + (1 - fx) * at_right
+    return np.where(lower, near, far)

@@ -41,8 +41,10 @@ class Verdict:
 
     @property
     def simulation_agrees(self) -> bool:
-        """Whether the simulated value is within three standard errors of the claimed one."""
-        return self.planned.returns.holds(self.claimed.value)
+        """Whether the simulated value is within three standard errors of the claimed interval."""
+        simulated = self.planned.returns
+        nearest = min(max(simulated.value, self.claimed.lower), self.claimed.upper)
+        return simulated.holds(nearest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,18 @@ def test_the_commands_of_the_guide_to_observation_models_run(walked: Path) -> No
 
 
 @pytest.mark.models
+def test_the_solvers_page_goes_on_from_the_tour(walked: Path) -> None:
+    page = (ROOT / "docs" / "solvers.md").read_text()
+    (commands,) = blocks(page, "sh")
+    assert "every claim holds: yes" in run(commands, walked, 120)
+    assert (walked / "regions.png").read_bytes().startswith(b"\x89PNG")
+    (program,) = blocks(page, "python")
+    (walked / "solve.py").write_text(program)
+    lower, upper, _ = map(float, run("python solve.py", walked, 60).split())
+    assert lower <= upper <= lower + 1e-4
+
+
+@pytest.mark.models
 @pytest.mark.vllm
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -76,7 +88,7 @@ def test_the_readme_has_exactly_two_set_up_commands() -> None:
 
 
 def test_every_command_named_in_the_docs_exists() -> None:
-    texts = [README, *((ROOT / "docs" / name).read_text() for name in ("wire.md", "maths.md"))]
+    texts = [README, *((ROOT / "docs" / name).read_text() for name in ("wire.md", "maths.md", "solvers.md"))]
     named = {match for text in texts for match in re.findall(r"`trim ([a-z]+)", text)} | set(
         re.findall(r"^trim ([a-z]+)", README, re.MULTILINE)
     )

@@ -63,7 +63,7 @@ class TablePolicy:
         )
 
     def decide_many(self, proposals: ProposalBatch, carries: CarryBatch | None) -> DecisionBatch:
-        """As `decide`, for arrays of independent proposals.
+        """As `decide`, bit for bit, for arrays of independent proposals.
 
         Raises:
             InputError: a proposal beyond the first step comes without a carry.

@@ -157,8 +157,8 @@ def test_many_decisions_are_the_single_ones(table: PolicyTable, policy_id: str, 
         assert found.belief is not None
         assert found.break_even_tokens is not None
         assert found.expected_strong_tokens is not None
-        assert found.belief[i].tolist() == pytest.approx(single.belief, abs=1e-12)
-        assert found.break_even_tokens[i] == pytest.approx(single.break_even_tokens, abs=1e-6, rel=1e-6)
+        assert tuple(found.belief[i].tolist()) == single.belief
+        assert found.break_even_tokens[i] == single.break_even_tokens
         assert found.expected_strong_tokens[i] == single.expected_strong_tokens
 
 

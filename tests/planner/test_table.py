@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kde.errors import ArtefactError, InputError
 from planner.exact import solve_exact
-from planner.lattice import lattice
+from planner.lattice import interpolate, lattice
 from planner.pomdp import RoutingPOMDP
 from planner.table import PolicyTable, tabulate
 
@@ -96,3 +96,35 @@ def test_lambdas_with_many_digits_keep_their_names(pomdp: RoutingPOMDP) -> None:
     table = tabulate(pomdp, solve_exact(pomdp, [0.0012345678]), resolution=4)
     with pytest.raises(InputError, match="built for 0.0012345678"):
         table.index(0.00123457)
+
+
+def test_what_is_wrong_with_a_table_is_said(table: PolicyTable, tmp_path: Path) -> None:
+    table.save(tmp_path)
+    document = tmp_path / "table.json"
+    whole = json.loads(document.read_text())
+    for changes, complaint in (
+        ({"schema_version": 99}, "schema_version is 99, this version reads 2"),
+        ({"content_hash": "0" * 64}, "content_hash does not match"),
+        ({"kind": "model"}, "kind is 'model'"),
+    ):
+        document.write_text(json.dumps(whole | changes))
+        with pytest.raises(ArtefactError, match=complaint):
+            PolicyTable.load(tmp_path)
+
+
+def test_a_loaded_table_is_mapped_not_read(table: PolicyTable, tmp_path: Path) -> None:
+    table.save(tmp_path)
+    loaded = PolicyTable.load(tmp_path)
+    assert not loaded.break_even.flags.owndata
+    assert not loaded.break_even.flags.writeable
+    assert loaded.break_even.dtype == np.float32
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), beliefs), min_size=1, max_size=20))
+def test_interpolation_of_many_is_the_lookup_of_each(
+    table: PolicyTable, asked: list[tuple[int, tuple[float, float, float]]]
+) -> None:
+    rows, where = np.array([row for row, _ in asked]), np.array([belief for _, belief in asked])
+    found = interpolate(table.break_even[2].reshape(12, -1), rows, where, table.resolution)
+    for value, (row, belief) in zip(found.tolist(), asked, strict=True):
+        assert value == table.lookup(2, row // 2 + 1, belief, final=bool(row % 2))

@@ -135,6 +135,7 @@ def test_a_policy_is_exported(built: Path, tmp_path: Path) -> None:
         assert model["T"].shape == (found["states"], 2, found["states"])
         assert model["Z"].shape == (found["states"], found["observations"])
         assert model["states"].tolist()[0] == "start"
+        assert model["lambda"] == 0.004
     pomdp = RoutingPOMDP.from_json((tmp_path / "X" / "pomdp.json").read_bytes())
     assert pomdp.description() == PolicyTable.load(built).pomdp.description()
     assert (tmp_path / "X" / "model.pomdpx").read_text().startswith("<?xml")

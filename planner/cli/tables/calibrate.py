@@ -40,7 +40,7 @@ def calibrate(
         raise InputError("tables calibrate", field="target", value=target_cost, remedy=remedy)
     loaded = PolicyTable.load(table)
     found = find(loaded.pomdp, target, wanted, episodes=episodes, seed=seed)
-    document = {"table": str(table), "table_hash": loaded.content_hash, **_document(found)}
+    document = {"table_hash": loaded.content_hash, **_document(found)}
     replace_file(table / "calibration.json", (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
     if out is not None:
         lambdas = [*(entry.lam for entry in loaded.entries), found.lam]

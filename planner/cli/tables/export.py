@@ -34,7 +34,7 @@ def export(
     explicit = ExplicitPOMDP.of(loaded.pomdp, lam)
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "actions.npz", actions.arrays())
-    names = {"states": np.array(explicit.labels), "discount": np.array(explicit.discount)}
+    names = {"states": np.array(explicit.labels), "discount": np.array(explicit.discount), "lambda": np.array(lam)}
     _write(out / "model.npz", {**explicit.arrays(), **names})
     write_pomdpx(explicit, out / "model.pomdpx", name=f"stepwise routing at lambda {lam!r}")
     replace_file(out / "pomdp.json", (loaded.pomdp.to_json() + "\n").encode())
