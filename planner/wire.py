@@ -27,23 +27,28 @@ def read_request(message: pb.DecideRequest) -> tuple[str, Proposal, Carry | None
     Raises:
         InputError: a field is absent, inconsistent or out of range.
     """
-    if not message.policy_id:
-        raise InputError("request", field="policy_id", value="", remedy="name a policy, for example thr:0.5")
-    for name in ("step", "token_count", "final"):
-        if not message.HasField(name):
-            raise InputError("request", field=name, value=None, remedy="it must be set")
-    return message.policy_id, _read_proposal(message), _read_carry(message)
+    policy = message.policy_id
+    if not policy:
+        if message.WhichOneof("policy") != "lam":
+            raise InputError("request", field="policy_id", value="", remedy="name a policy, for example thr:0.5")
+        policy = f"pomdp:{message.lam!r}"
+    present = message.HasField
+    if not (present("step") and present("token_count") and present("final")):
+        absent = next(name for name in ("step", "token_count", "final") if not message.HasField(name))
+        raise InputError("request", field=absent, value=None, remedy="it must be set")
+    return policy, _read_proposal(message), _read_carry(message)
 
 
 def response_message(decision: Decision) -> pb.DecideResponse:
     """The response that carries a decision."""
+    belief = decision.belief
     return pb.DecideResponse(
         action=_TO_WIRE[decision.action],
-        belief=None if decision.belief is None else _belief_message(decision.belief),
+        belief=None if belief is None else _belief_message(belief),
         break_even_tokens=decision.break_even_tokens,
         expected_strong_tokens=decision.expected_strong_tokens,
         advantage=decision.advantage,
-        table_hash=decision.table_hash,
+        table_hash=decision.table_hash or None,
     )
 
 
@@ -53,17 +58,10 @@ def read_response(policy: str, message: pb.DecideResponse) -> Decision:
     Raises:
         InputError: the response names no action.
     """
-    if message.action not in _FROM_WIRE:
-        raise InputError(
-            "response",
-            field="action",
-            value=message.action,
-            remedy="the planner speaks another version: upgrade one of the two",
-        )
     return Decision(
-        action=_FROM_WIRE[message.action],
+        action=action_from_wire(message.action),
         policy=policy,
-        belief=_read_belief(message.belief) if message.HasField("belief") else None,
+        belief=_read_belief("response", message.belief) if message.HasField("belief") else None,
         break_even_tokens=message.break_even_tokens if message.HasField("break_even_tokens") else None,
         expected_strong_tokens=message.expected_strong_tokens if message.HasField("expected_strong_tokens") else None,
         advantage=message.advantage if message.HasField("advantage") else None,
@@ -71,8 +69,31 @@ def read_response(policy: str, message: pb.DecideResponse) -> Decision:
     )
 
 
+def action_to_wire(action: Action) -> "pb.Action.ValueType":
+    """The wire's number for an action."""
+    return _TO_WIRE[action]
+
+
+def action_from_wire(number: "pb.Action.ValueType") -> Action:
+    """The action that a response names.
+
+    Raises:
+        InputError: it names none that this version knows.
+    """
+    if number not in _FROM_WIRE:
+        remedy = "the planner speaks another version: upgrade one of the two"
+        raise InputError("response", field="action", value=number, remedy=remedy)
+    return _FROM_WIRE[number]
+
+
 def _read_proposal(message: pb.DecideRequest) -> Proposal:
     match message.WhichOneof("observation"):
+        case "features":
+            features = message.features
+            if not (features.HasField("earlier") and features.HasField("newest")):
+                absent = "newest" if features.HasField("earlier") else "earlier"
+                raise InputError("request", field=f"features.{absent}", value=None, remedy="it must be set")
+            return Proposal(message.step, features.earlier, features.newest, message.token_count, message.final)
         case "scores":
             if len(message.scores.values) != message.step:
                 count = len(message.scores.values)
@@ -83,16 +104,14 @@ def _read_proposal(message: pb.DecideRequest) -> Proposal:
                     remedy=f"step {message.step} needs {message.step}",
                 )
             return Proposal.from_scores(tuple(message.scores.values), tokens=message.token_count, final=message.final)
-        case "features":
-            features = message.features
-            return Proposal(message.step, features.earlier, features.newest, message.token_count, message.final)
         case _:
             raise InputError("request", field="observation", value=None, remedy="give scores or features")
 
 
 def _read_carry(message: pb.DecideRequest) -> Carry | None:
-    belief = _read_belief(message.belief) if message.HasField("belief") else None
-    if message.last_action == pb.ACTION_UNSPECIFIED:
+    number = message.last_action
+    belief = _read_belief("request", message.belief) if message.HasField("belief") else None
+    if number == pb.ACTION_UNSPECIFIED:
         if belief is not None:
             raise InputError(
                 "request",
@@ -101,16 +120,21 @@ def _read_carry(message: pb.DecideRequest) -> Carry | None:
                 remedy="a belief comes with the action taken at it",
             )
         return None
-    if message.last_action not in _FROM_WIRE:
-        raise InputError(
-            "request", field="last_action", value=message.last_action, remedy="ACTION_CONTINUE or ACTION_REGENERATE"
-        )
-    return Carry(belief, _FROM_WIRE[message.last_action])
+    if number not in _FROM_WIRE:
+        raise InputError("request", field="last_action", value=number, remedy="ACTION_CONTINUE or ACTION_REGENERATE")
+    return Carry(belief, _FROM_WIRE[number])
 
 
 def _belief_message(belief: Belief) -> pb.Belief:
     return pb.Belief(correct=belief[0], derailed=belief[1], recoverable=belief[2])
 
 
-def _read_belief(message: pb.Belief) -> Belief:
+def _read_belief(what: str, message: pb.Belief) -> Belief:
+    present = message.HasField
+    if not (present("correct") and present("derailed") and present("recoverable")):
+        raise InputError(what, field="belief", value=_shown(message), remedy="all three probabilities must be set")
     return (message.correct, message.derailed, message.recoverable)
+
+
+def _shown(message: pb.Belief) -> str:
+    return " ".join(str(message).split())

@@ -1,9 +1,12 @@
 """From a policy id to the policy: `weak`, `strong`, `thr:0.5`, `pomdp:0.0025`, `pomdp-memoryless:0.0025`."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from planner.decision import Policy, UnknownPolicyError
-from planner.policies.fixed import STRONG, WEAK
+from planner.policies.batch import BatchPolicy, fixed_batch, table_batch, threshold_batch
+from planner.policies.fixed import STRONG, WEAK, FixedPolicy
 from planner.policies.pomdp import TablePolicy, bayes_prior, memoryless_prior
 from planner.policies.threshold import ThresholdPolicy
 from planner.table import PolicyTable
@@ -17,14 +20,27 @@ class Catalogue:
     """The policies that one planner offers; `table` may be absent where only table-free policies are wanted."""
 
     def __init__(self, table: PolicyTable | None) -> None:
-        self._table = table
+        self._tables = {} if table is None else {entry.lam: table for entry in table.entries}
         self.get = lru_cache(maxsize=256)(self._resolve)
+        self.get_batch = lru_cache(maxsize=256)(self._resolve_batch)
+
+    @classmethod
+    def of_versions(cls, tables: Mapping[float, PolicyTable]) -> "Catalogue":
+        """The policies of several tables: which table answers for which lambda."""
+        catalogue = cls(None)
+        catalogue._tables = dict(sorted(tables.items()))
+        return catalogue
+
+    @property
+    def tables(self) -> Mapping[float, PolicyTable]:
+        """The table of every lambda on offer, ascending."""
+        return MappingProxyType(self._tables)
 
     def _resolve(self, policy_id: str) -> Policy:
         """The policy of this id.
 
         Raises:
-            UnknownPolicyError: the id is malformed, or there is no table, or the table has no such lambda.
+            UnknownPolicyError: the id is malformed, or no table has its lambda.
         """
         if policy_id in _FIXED:
             return _FIXED[policy_id]
@@ -32,19 +48,38 @@ class Catalogue:
         if family == "thr":
             return ThresholdPolicy(policy_id, _number(policy_id, parameter))
         if family in _PRIORS:
-            if self._table is None:
-                raise UnknownPolicyError(
-                    "policy",
-                    field="id",
-                    value=policy_id,
-                    remedy="this planner has no policy table: start it with --tables",
-                )
-            return TablePolicy(policy_id, self._table, _number(policy_id, parameter), _PRIORS[family])
-        raise UnknownPolicyError("policy", field="id", value=policy_id, remedy=f"write {FORMS}")
+            lam = _number(policy_id, parameter)
+            return TablePolicy(policy_id, self._table(policy_id, lam), lam, _PRIORS[family])
+        raise UnknownPolicyError("policy", field="policy_id", value=policy_id, remedy=f"write {FORMS}")
+
+    def _resolve_batch(self, policy_id: str) -> BatchPolicy:
+        """The policy of this id on columns.
+
+        Raises:
+            UnknownPolicyError: as `get`.
+        """
+        match self.get(policy_id):
+            case FixedPolicy(action=action):
+                return fixed_batch(action)
+            case ThresholdPolicy(threshold=threshold):
+                return threshold_batch(threshold)
+            case _:
+                family, _, parameter = policy_id.partition(":")
+                lam = float(parameter)
+                return table_batch(self._table(policy_id, lam), lam, recursive=family == "pomdp")
+
+    def _table(self, policy_id: str, lam: float) -> PolicyTable:
+        if lam in self._tables:
+            return self._tables[lam]
+        if not self._tables:
+            remedy = "this planner has no policy table: start it with --tables"
+            raise UnknownPolicyError("policy", field="policy_id", value=policy_id, remedy=remedy)
+        known = ", ".join(f"{lam!r}" for lam in self._tables)
+        raise UnknownPolicyError("policy table", field="lambda", value=lam, remedy=f"it was built for {known}")
 
 
 def _number(policy_id: str, parameter: str) -> float:
     try:
         return float(parameter)
     except ValueError as error:
-        raise UnknownPolicyError("policy", field="id", value=policy_id, remedy=f"write {FORMS}") from error
+        raise UnknownPolicyError("policy", field="policy_id", value=policy_id, remedy=f"write {FORMS}") from error
