@@ -17,20 +17,20 @@ from planner.service.calls import CallRules
 from planner.service.certificates import CertificateFiles
 from planner.service.decision_log import DecisionLog, LogSettings
 from planner.service.decisions import DecisionDesk
+from planner.service.handlers import service_handlers
 from planner.service.information import InformationDesk
 from planner.service.metrics import ServiceMetrics
 from planner.service.settings import ServeSettings
 from planner.service.tables import TableStore
 from planner.service.tokens import TokenFile, TokenInterceptor
 from planner.v1 import admin_pb2 as admin_pb
-from planner.v1 import admin_pb2_grpc as admin_grpc
 from planner.v1 import planner_pb2 as pb
-from planner.v1 import planner_pb2_grpc as pb_grpc
 
 log = logging.getLogger(__name__)
 
-SERVICE = pb.DESCRIPTOR.services_by_name["PlannerService"].full_name
-ADMIN_SERVICE = admin_pb.DESCRIPTOR.services_by_name["PolicyAdminService"].full_name
+_SERVICE = pb.DESCRIPTOR.services_by_name["PlannerService"]
+_ADMIN = admin_pb.DESCRIPTOR.services_by_name["PolicyAdminService"]
+SERVICE, ADMIN_SERVICE = _SERVICE.full_name, _ADMIN.full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ async def assemble(
     )
     resources.push_async_callback(server.stop, None)
     decisions = DecisionDesk(store, gate, rules, metrics, decision_log, settings.batch_rows)
-    servicer: Any = PlannerServicer(decisions, InformationDesk(store, rules, metrics))
-    pb_grpc.add_PlannerServiceServicer_to_server(servicer, server)
+    servicer = PlannerServicer(decisions, InformationDesk(store, rules, metrics))
+    server.add_generic_rpc_handlers((service_handlers(_SERVICE, servicer),))
     names = [SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME]
     status: Any = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
@@ -172,8 +172,7 @@ def _expose(address: str, worker: int, collector: Any, resources: AsyncExitStack
 def _add_admin(server: aio.Server, store: TableStore, rules: CallRules, metrics: ServiceMetrics) -> None:
     from planner.service.admin import AdminServicer  # noqa: PLC0415  off unless enabled
 
-    servicer: Any = AdminServicer(store, rules, metrics)
-    admin_grpc.add_PolicyAdminServiceServicer_to_server(servicer, server)
+    server.add_generic_rpc_handlers((service_handlers(_ADMIN, AdminServicer(store, rules, metrics)),))
 
 
 def _bind(server: aio.Server, settings: ServeSettings, listen: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from grpc import aio
@@ -86,7 +87,7 @@ class DecisionDesk:
     ) -> None:
         """Decide the proposals of a stream, in order, until the worker closes it."""
         async with refusing(self.metrics, "RouteTrace", context), self.rules.open(context) as call:
-            while isinstance(request := await call.wait(context.read()), pb.RouteTraceRequest):
+            while (request := await call.wait(_read(context))) is not None:
                 await call.wait(context.write(self._answer(request)))
 
     def _answer(self, request: pb.RouteTraceRequest) -> pb.RouteTraceResponse:
@@ -135,3 +136,9 @@ def _rows_in_words(batch: DecidedBatch, rows: list[int]) -> Iterator[LoggedDecis
 
 def _batch_refusal(row: int, error: TrimError) -> pb.DecideBatchRefusal:
     return pb.DecideBatchRefusal(row=row, refusal=refusal_kind(error), field=refused_field(error), message=str(error))
+
+
+async def _read(context: aio.ServicerContext[pb.RouteTraceRequest, Any]) -> pb.RouteTraceRequest | None:
+    """The next message of a stream; None at its end."""
+    message: Any = await context.read()
+    return None if message is aio.EOF else message

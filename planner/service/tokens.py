@@ -12,6 +12,7 @@ import grpc
 from grpc import aio
 
 from kde.errors import InputError
+from planner.service.handlers import handler as same_kind
 from planner.service.metrics import ServiceMetrics
 from planner.service.status import UnauthenticatedError, abort
 
@@ -94,22 +95,19 @@ class TokenInterceptor(aio.ServerInterceptor):
             return handler
         return self._refusal(handler)
 
-    def _refusal(self, handler: Any) -> Any:
+    def _refusal(self, asked: Any) -> Any:
         error = UnauthenticatedError("the call carries no accepted bearer token; send `authorization: Bearer TOKEN`")
         self._metrics.refused(error)
 
         async def refuse(_: object, context: aio.ServicerContext[Any, Any]) -> None:
             await abort(context, error)
 
-        kinds = {
-            (False, False): grpc.unary_unary_rpc_method_handler,
-            (False, True): grpc.unary_stream_rpc_method_handler,
-            (True, False): grpc.stream_unary_rpc_method_handler,
-            (True, True): grpc.stream_stream_rpc_method_handler,
-        }
-        wrap: Any = kinds[handler.request_streaming, handler.response_streaming]
-        return wrap(
-            refuse, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+        return same_kind(
+            asked.request_streaming,
+            asked.response_streaming,
+            refuse,
+            asked.request_deserializer,
+            asked.response_serializer,
         )
 
 

@@ -82,5 +82,5 @@ def swap(tables: Path, new: Path) -> None:
 
 async def until(true: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not true():
+        while not true():  # noqa: ASYNC110  what is waited for happens in another process
             await asyncio.sleep(0.02)
