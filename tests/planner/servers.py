@@ -6,10 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from planner.decision import Proposal
 from planner.v1 import planner_pb2 as pb
@@ -84,3 +87,14 @@ async def until(true: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  what is waited for happens in another process
             await asyncio.sleep(0.02)
+
+
+def metrics(port: int) -> dict[tuple[str, ...], float]:
+    """Every sample by its name and label values."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import grpc
 import pytest
 from grpc import aio
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
-from prometheus_client.parser import text_string_to_metric_families
 
 from planner.client import PlannerClient, PlannerRefusedError
 from planner.decision import Action, Carry, Decision, Proposal
@@ -21,22 +19,11 @@ from planner.table import PolicyTable
 from planner.v1 import planner_pb2 as pb
 from planner.v1 import planner_pb2_grpc as pb_grpc
 from tests.conftest import ROOT
-from tests.planner.servers import FIRST, Server, request, serving
+from tests.planner.servers import FIRST, Server, metrics, request, serving
 from tests.planner.test_cli import trim
 
 PORT = 19464
 OPERATIONS = ROOT / "docs" / "operations.md"
-
-
-def metrics(port: int) -> dict[tuple[str, ...], float]:
-    """Every sample by its name and label values."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return {
-        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 async def test_every_metric_is_there_right_and_documented(table_directory: Path, tmp_path: Path) -> None:
