@@ -96,6 +96,11 @@ class PlannerClient:
             await self._fallback.close()
         await self._pool.close()
 
+    @property
+    def ready_to_fall_back(self) -> bool:
+        """Whether the declared fallback has all that it needs: a table has to be fetched first."""
+        return self._fallback is not None and self._fallback.ready
+
     async def decide(self, policy: str, proposal: Proposal, carry: Carry | None) -> Decision:
         """Decide under the named policy.
 

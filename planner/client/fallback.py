@@ -47,6 +47,12 @@ class Fallback:
         self._hashes: dict[str, str] = {}
         self._fetching: asyncio.Task[None] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether all that was declared is here: the table of every policy that has been asked for, if tables were."""
+        wanted = set(self._hashes.values())
+        return not self._wants_table or (bool(wanted) and wanted <= set(self._catalogues))
+
     def decide(self, policy: str, proposal: Proposal, carry: Carry | None) -> Decision:
         """Decide without the planner; the decision is marked.
 

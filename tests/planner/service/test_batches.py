@@ -41,7 +41,8 @@ def test_batched_decisions_are_the_local_ones_bit_for_bit(address: str, saved_ta
     @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(questions(), min_size=1, max_size=30))
     def check(asked: list[tuple[str, Proposal, Carry | None]]) -> None:
-        rows = [Question(*question, answer=None) for question in asked]  # type: ignore[arg-type]  nobody waits
+        nobody: Any = None
+        rows = [Question(*question, answer=nobody) for question in asked]
         answers = read_answers(rows, stub.DecideBatch(batch_message(rows)))
         assert answers == [catalogue.get(policy).decide(proposal, carry) for policy, proposal, carry in asked]
 

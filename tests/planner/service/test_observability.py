@@ -44,7 +44,7 @@ async def test_every_metric_is_there_right_and_documented(table_directory: Path,
                     earlier=[1, 1],
                     newest=[0, 7],
                     token_counts=[1, 1],
-                    finals=[0, 0],
+                    finals=[False, False],
                 )
             )
         read = await asyncio.to_thread(metrics, PORT)
@@ -182,7 +182,8 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 async def test_traces_reach_a_collector(table_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     collector = Collector()
     receiver = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, receiver)
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add(collector, receiver)
     port = receiver.add_insecure_port("127.0.0.1:0")
     receiver.start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")

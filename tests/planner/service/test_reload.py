@@ -51,7 +51,7 @@ async def test_a_hundred_reloads_under_load_fail_nothing_and_mix_nothing(
                 swap(tmp_path, other_directory if turn % 2 == 0 else table_directory)
                 seen = len(answers)
                 server.process.send_signal(signal.SIGHUP)
-                await until(lambda seen=seen: len(answers) > seen + 20)
+                await _more(answers, seen + 20)
     assert {answer.table_hash for answer in answers} == set(expected)
     assert all(answer == expected[answer.table_hash] for answer in answers)
     taken, refused = server.said("tables loaded"), server.said("tables refused, the old ones serve on")
@@ -67,6 +67,10 @@ async def test_a_changed_directory_is_noticed(table_directory: Path, other_direc
             await until(lambda: answers)
             swap(tmp_path, other_directory)
             await until(lambda: answers[-1].table_hash == wanted)
+
+
+async def _more(answers: list[Decision], wanted: int) -> None:
+    await until(lambda: len(answers) > wanted)
 
 
 def truncate(tables: Path) -> None:
