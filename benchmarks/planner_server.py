@@ -1,7 +1,9 @@
-"""`python -m benchmarks.planner_server TABLES [WORKERS]`: the planner's server with an empty handler of the same messages beside it."""
+"""`python -m benchmarks.planner_server TABLES`: the planner's server with an empty handler of the same messages beside it."""
 
 import asyncio
+import json
 import sys
+import time
 from pathlib import Path
 
 import grpc
@@ -41,11 +43,12 @@ def _add_empty(server: aio.Server) -> None:
 
 
 def main() -> None:
+    began = time.perf_counter()
     settings = ServeSettings(tables=Path(sys.argv[1]), listen="127.0.0.1:0")
     store = TableStore(settings.tables)
 
     def announce(address: str) -> None:
-        print(address, flush=True)
+        print(json.dumps({"listening": address, "ready_seconds": time.perf_counter() - began}), flush=True)
 
     asyncio.run(
         serve(settings, store, Place(settings.listen), on_ready=announce, stop=asyncio.Event(), extend=_add_empty)

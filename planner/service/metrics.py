@@ -79,7 +79,7 @@ class ServiceMetrics:
 
     def decided(self, decision: Decision) -> None:
         """Count a decision."""
-        self.decisions[self._label(decision.policy)][
+        self.decisions[self._labels.get(decision.policy) or self._label(decision.policy)][
             CONTINUE if decision.action is Action.CONTINUE else REGENERATE
         ] += 1
         if decision.belief is not None:

@@ -1,6 +1,7 @@
 """The life of one server process: assembled, ready, reloaded on SIGHUP, drained on SIGTERM."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -50,6 +51,8 @@ async def serve(
         await server.grpc.start()
         for work in (server.gate.watch(), store.watch(settings.watch_seconds), _reload_on(hang_up, store)):
             resources.callback(asyncio.create_task(work).cancel)
+        gc.collect()
+        gc.freeze()  # what is here now stays: collections need not look at it again
         await server.health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         log.info("ready", extra={"address": server.address})
         on_ready(server.address)
