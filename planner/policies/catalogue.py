@@ -12,6 +12,7 @@ from planner.policies.threshold import ThresholdPolicy
 from planner.table import PolicyTable
 
 FORMS = "weak, strong, thr:THRESHOLD, pomdp:LAMBDA or pomdp-memoryless:LAMBDA"
+_LONGEST_ID = 64
 _FIXED = {policy.id: policy for policy in (WEAK, STRONG)}
 _PRIORS = {"pomdp": bayes_prior, "pomdp-memoryless": memoryless_prior}
 
@@ -44,6 +45,8 @@ class Catalogue:
         """
         if policy_id in _FIXED:
             return _FIXED[policy_id]
+        if len(policy_id) > _LONGEST_ID:  # ids are remembered, here and in metrics: they must not fill the memory
+            raise UnknownPolicyError("policy", field="policy_id", value=policy_id, remedy=f"write {FORMS}")
         family, _, parameter = policy_id.partition(":")
         if family == "thr":
             return ThresholdPolicy(policy_id, _number(policy_id, parameter))

@@ -125,10 +125,16 @@ def _options(settings: ServeSettings, place: Place) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.message_bytes),
         ("grpc.max_concurrent_streams", settings.streams_per_connection),
         ("grpc.so_reuseport", int(place.shared)),
+        ("grpc.max_connection_age_ms", _milliseconds(settings.connection_seconds)),
+        ("grpc.max_connection_age_grace_ms", _milliseconds(settings.call_seconds)),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, min(int(seconds * 1000), 2**31 - 1))
 
 
 def _interceptors(settings: ServeSettings, metrics: ServiceMetrics, resources: AsyncExitStack) -> list[Any]:

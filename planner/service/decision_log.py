@@ -4,6 +4,7 @@ Each worker writes `decisions-WORKER-NUMBER.jsonl` into the log's directory. A f
 nothing else.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ LoggedDecision = tuple[str, Proposal, Carry | None, Decision]
 
 _WAITING = 10_000
 _RETRY_SECONDS = 1.0
+_LEAVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class DecisionLog:
 
     def __init__(self, settings: LogSettings, worker: int) -> None:
         self._settings, self._worker = settings, worker
-        self._queue: queue.Queue[Callable[[], Iterable[LoggedDecision]] | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[float, Callable[[], Iterable[LoggedDecision]]] | None] = queue.Queue(_WAITING)
         self._stream: IO[bytes] | None = None
         self._failing_until = 0.0
         self.written = self.dropped = 0
@@ -71,18 +73,20 @@ class DecisionLog:
     def put_many(self, rows: Callable[[], Iterable[LoggedDecision]], count: int) -> None:
         """Hand over sampled decisions that the writer puts in words itself; never waits."""
         try:
-            self._queue.put_nowait(rows)
+            self._queue.put_nowait((time.time(), rows))
         except queue.Full:
             self.dropped += count
 
     def close(self) -> None:
         """Write what is waiting and stop."""
-        self._queue.put(None)
-        self._thread.join(timeout=5)
+        with contextlib.suppress(queue.Full):  # a disk that hangs does not keep the server from leaving
+            self._queue.put(None, timeout=_LEAVE_SECONDS)
+        self._thread.join(_LEAVE_SECONDS)
 
     def _run(self) -> None:
-        while (rows := self._queue.get()) is not None:
-            lines = [json.dumps(record(time.time(), *row)) + "\n" for row in rows()]
+        while (waiting := self._queue.get()) is not None:
+            at, rows = waiting
+            lines = [json.dumps(record(at, *row)) + "\n" for row in rows()]
             self._write("".join(lines).encode(), len(lines))
         if self._stream is not None:
             self._stream.close()

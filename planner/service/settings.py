@@ -58,6 +58,9 @@ class ServeSettings(BaseModel):
     batch_rows: int = Field(default=4096, ge=1, description="longest batch")
     streams_per_connection: int = Field(default=1000, ge=1, description="calls under way on one connection")
     concurrent_calls: int = Field(default=4096, ge=1, description="calls under way in a worker")
+    connection_seconds: float = Field(
+        default=3600, gt=0, description="age of a connection at which its client is sent to a new one"
+    )
     queue_seconds: float = Field(default=0.5, gt=0, description="wait in the queue beyond which calls are shed")
     call_seconds: float = Field(default=3600, gt=0, description="longest stream whose client set no deadline")
     notice_seconds: float = Field(default=0, ge=0, description="not ready, but still serving, before draining")

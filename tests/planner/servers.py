@@ -1,9 +1,12 @@
 """Real planner processes for tests, and what to ask them."""
 
 import asyncio
+import contextlib
 import json
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -87,6 +90,19 @@ async def until(true: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  what is waited for happens in another process
             await asyncio.sleep(0.02)
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on."""
+    for first in range(20_000 + os.getpid() % 10_000, 60_000, count):
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no free ports")
 
 
 def metrics(port: int) -> dict[tuple[str, ...], float]:

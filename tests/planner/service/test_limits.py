@@ -194,3 +194,14 @@ async def test_a_client_that_never_reads_hurts_nobody(address: str) -> None:
 async def _write_without_reading(stream: Any) -> None:
     for sequence in range(20_000):
         await stream.write(pb.RouteTraceRequest(sequence=sequence, proposal=request()))
+
+
+async def test_old_connections_are_replaced_and_stuck_calls_end_with_them(table_directory: Path) -> None:
+    with serving(table_directory, "--connection-seconds", "0.3", "--call-seconds", "0.3") as server:
+        async with aio.insecure_channel(server.address) as channel, asyncio.timeout(20):
+            stub = pb_grpc.PlannerServiceStub(channel)
+            silent: Any = channel.stream_unary(DECIDE)
+            stuck = silent(timeout=30)  # a unary call whose message never comes
+            while not stuck.done():
+                assert (await stub.Decide(request())).action
+            assert await stuck.code() is grpc.StatusCode.UNAVAILABLE

@@ -19,10 +19,10 @@ from planner.table import PolicyTable
 from planner.v1 import planner_pb2 as pb
 from planner.v1 import planner_pb2_grpc as pb_grpc
 from tests.conftest import ROOT
-from tests.planner.servers import FIRST, Server, metrics, request, serving
+from tests.planner.servers import FIRST, Server, free_ports, metrics, request, serving
 from tests.planner.test_cli import trim
 
-PORT = 19464
+PORT = free_ports(1)
 OPERATIONS = ROOT / "docs" / "operations.md"
 
 

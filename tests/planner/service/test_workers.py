@@ -15,7 +15,7 @@ from planner.client import PlannerClient
 from planner.client.aio import Counts
 from planner.decision import Decision
 from planner.table import PolicyTable
-from tests.planner.servers import FIRST, TRIM, Server, metrics, serving, swap, until
+from tests.planner.servers import FIRST, TRIM, Server, free_ports, metrics, serving, swap, until
 
 
 def workers(server: Server) -> list[int]:
@@ -133,8 +133,9 @@ async def test_a_parent_that_closes_standard_input_ends_all_workers(table_direct
 
 
 async def test_each_worker_has_metrics_of_its_own(table_directory: Path) -> None:
-    with serving(table_directory, "--workers", "2", "--metrics", "127.0.0.1:19470") as server:
+    first = free_ports(2)
+    with serving(table_directory, "--workers", "2", "--metrics", f"127.0.0.1:{first}") as server:
         async with clients(server.address) as (answers, _):
             await until(lambda: len(answers) > 200)
-        counted = [metrics(port).get(("trim_calls_total", "OK", "Decide"), 0) for port in (19470, 19471)]
+        counted = [metrics(port).get(("trim_calls_total", "OK", "Decide"), 0) for port in (first, first + 1)]
     assert sum(counted) == len(answers)
