@@ -21,6 +21,8 @@ app.command(
 )
 app.command("planner.cli.serve:app", name="serve", help="Serve decisions over gRPC.")
 app.command("planner.cli.decide:app", name="decide", help="Ask a planner, or a local table, for one decision.")
+app.command("planner.cli.health:app", name="health", help="Ask a planner whether it is ready.")
+app.command("planner.cli.replay:app", name="replay", help="Replay a decision log against other tables.")
 app.command("inference.route_cli:app", name="route", help="Generate routed solutions of problems.")
 app.command("inference.score_cli:app", name="score", help="Score labelled traces with a process reward model.")
 app.command("inference.lab.cli:app", name="lab", help="The routing laboratory: a synthetic task with real models.")

@@ -3,6 +3,8 @@ from .client import PlannerClient as PlannerClient
 from .client import PlannerRefusedError as PlannerRefusedError
 from .client import PlannerUnavailableError as PlannerUnavailableError
 from .curves import CostCurve as CostCurve
+from .client import Security as Security
+from .client import SyncPlannerClient as SyncPlannerClient
 from .decision import Action as Action
 from .decision import Carry as Carry
 from .decision import Decision as Decision

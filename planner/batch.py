@@ -58,12 +58,14 @@ class DecisionBatch:
         belief: [n, 3] after these observations; None for a policy that keeps none.
         break_even_tokens: [n] n*; None for a policy without prices.
         expected_strong_tokens: [n] E[strong tokens | c_t]; None likewise.
+        advantage: [n] value of regenerating minus value of continuing, in units of reward; None likewise.
     """
 
     regenerate: Flags
     belief: Array | None = None
     break_even_tokens: Array | None = None
     expected_strong_tokens: Array | None = None
+    advantage: Array | None = None
 
 
 class BatchPolicy(Protocol):
@@ -72,6 +74,14 @@ class BatchPolicy(Protocol):
     @property
     def id(self) -> str:
         """Name of the policy."""
+
+    @property
+    def table_hash(self) -> str:
+        """Content hash of the table that decides; empty for a policy without one."""
+
+    @property
+    def keeps_belief(self) -> bool:
+        """Whether later steps need the belief of the step before."""
 
     def decide_many(self, proposals: ProposalBatch, carries: CarryBatch | None) -> DecisionBatch:
         """Decide; `carries` may be absent where every proposal is a first step, or where the policy keeps no belief."""

@@ -52,6 +52,14 @@ class Proposal:
     final: bool
 
     def __post_init__(self) -> None:
+        if (
+            1 <= self.step <= _LARGEST_COUNT
+            and 1 <= self.tokens <= _LARGEST_COUNT
+            and 0 <= self.earlier <= 1
+            and 0 <= self.newest <= 1
+            and (self.step > 1 or self.earlier == 1)
+        ):
+            return  # the hot path; what follows finds the words
         for name, count in (("step", self.step), ("token_count", self.tokens)):
             if not 1 <= count <= _LARGEST_COUNT:
                 raise InputError(
@@ -100,7 +108,8 @@ class Carry:
     def __post_init__(self) -> None:
         if self.belief is None:
             return
-        if not all(0 <= p <= 1 for p in self.belief) or abs(sum(self.belief) - 1) > _SUM_TOLERANCE:
+        b0, b1, b2 = self.belief
+        if not (0 <= b0 <= 1 and 0 <= b1 <= 1 and 0 <= b2 <= 1 and abs(b0 + b1 + b2 - 1) <= _SUM_TOLERANCE):
             raise InputError("carry", field="belief", value=self.belief, remedy="three probabilities that sum to 1")
 
 
@@ -116,6 +125,7 @@ class Decision:
         expected_strong_tokens: E[strong tokens | c_t]; None likewise.
         advantage: value of regenerating minus value of continuing, in units of reward; None likewise.
         table_hash: content hash of the table that decided; empty for a policy without one.
+        fallback: no planner answered, and the client's declared fallback decided.
     """
 
     action: Action
@@ -125,6 +135,7 @@ class Decision:
     expected_strong_tokens: float | None = None
     advantage: float | None = None
     table_hash: str = ""
+    fallback: bool = False
 
     @property
     def carry(self) -> Carry:

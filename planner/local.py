@@ -6,10 +6,10 @@ from planner.table import PolicyTable
 
 
 class LocalPlanner:
-    """Answers like the server, from a table in memory."""
+    """Answers like the server, from a table in memory, from the tables of a catalogue, or, with None, without any."""
 
-    def __init__(self, table: PolicyTable | None) -> None:
-        self._catalogue = Catalogue(table)
+    def __init__(self, tables: PolicyTable | Catalogue | None) -> None:
+        self._catalogue = tables if isinstance(tables, Catalogue) else Catalogue(tables)
 
     async def decide(self, policy: str, proposal: Proposal, carry: Carry | None) -> Decision:
         """Decide under the named policy.

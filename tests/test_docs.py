@@ -1,13 +1,18 @@
 """Every command and program in the README and in docs/ runs as written."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
+from planner.service.settings import ServeSettings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -55,6 +60,30 @@ def test_the_programs_in_the_docs_run(walked: Path) -> None:
     assert "Action." in run("python program.py", walked, 60)
 
 
+def test_the_commands_of_operations_run(table_directory: Path, tmp_path: Path) -> None:
+    shutil.copytree(table_directory, tmp_path / "table")
+    output = run("\n".join(blocks((ROOT / "docs" / "operations.md").read_text(), "sh")), tmp_path, 120)
+    assert output.count("planner ready on") == 3
+    assert 'trim_decisions_total{action="regenerate",policy="thr"}' in output
+    assert "SERVING" in output
+    log = [json.loads(line) for line in (tmp_path / "planner.log").read_text().splitlines()]
+    assert [line["message"] for line in log].count("tables loaded") >= 1
+
+
+def test_the_deployment_files_of_operations_name_options_that_exist() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (toml,) = re.findall(r"<<'TOML'\n(.*?)TOML", text, re.DOTALL)
+    assert set(tomllib.loads(toml)) <= set(ServeSettings.model_fields)
+    (manifest,) = blocks(text, "yaml")
+    deployment, service = yaml.safe_load_all(manifest)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    given = dict(argument.removeprefix("--").partition("=")[::2] for argument in container["args"])
+    ServeSettings.read(None, {name.replace("-", "_"): value or True for name, value in given.items()})
+    named = re.findall(r"`([a-z]+_[a-z_]+)`", text.split("| limit |")[1].split("## Upgrades")[0])
+    assert {name for name in named if not name.startswith("trim_")} <= set(ServeSettings.model_fields)
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+
+
 @pytest.mark.models
 def test_the_commands_of_the_guide_to_observation_models_run(walked: Path) -> None:
     output = run("\n".join(blocks((ROOT / "docs" / "observation-models.md").read_text(), "sh")), walked, 200)
@@ -88,7 +117,7 @@ def test_the_readme_has_exactly_two_set_up_commands() -> None:
 
 
 def test_every_command_named_in_the_docs_exists() -> None:
-    texts = [README, *((ROOT / "docs" / name).read_text() for name in ("wire.md", "maths.md", "solvers.md"))]
+    texts = [README, *(path.read_text() for path in (ROOT / "docs").glob("*.md"))]
     named = {match for text in texts for match in re.findall(r"`trim ([a-z]+)", text)} | set(
         re.findall(r"^trim ([a-z]+)", README, re.MULTILINE)
     )

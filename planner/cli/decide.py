@@ -1,6 +1,8 @@
 """`trim decide`: ask for one decision."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +11,10 @@ from cyclopts import App, Parameter
 
 from kde.errors import InputError
 from kde.terminal import AsJson, print_json, print_table
-from planner.client import PlannerClient
+from planner.client import PlannerClient, Security
 from planner.decision import Action, Carry, Decision, Planner, Proposal
 from planner.local import LocalPlanner
-from planner.table import PolicyTable
+from planner.policies.offer import Offer
 
 app = App(
     name="decide",
@@ -34,7 +36,13 @@ def run(
     ] = None,
     lam: Annotated[float | None, Parameter(name="--lambda", help="short for --policy pomdp:LAMBDA")] = None,
     server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None,
-    local: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None,
+    tls_ca: Annotated[
+        Path | None, Parameter(help="PEM file of the authority that signed the planner's certificate")
+    ] = None,
+    tls_certificate: Annotated[Path | None, Parameter(help="PEM file of a client certificate")] = None,
+    tls_key: Annotated[Path | None, Parameter(help="PEM file of its key")] = None,
+    token: Annotated[Path | None, Parameter(help="file that holds the bearer token")] = None,
+    local: Annotated[Path | None, Parameter(help="a policy table, or a folder of them, instead of --server")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide the last step of a partial trace."""
@@ -44,7 +52,8 @@ def run(
     if (server is None) == (local is None):
         raise InputError("decide", field="server", value=server, remedy="give one of --server and --local")
     chosen = policy if policy is not None else f"pomdp:{lam!r}"
-    decision = asyncio.run(_ask(server, local, chosen, values, tokens, final=final))
+    planner = _open(server, local, Security(tls_ca, tls_certificate, tls_key, token))
+    decision = asyncio.run(_ask(planner, chosen, values, tokens, final=final))
     document = {**asdict(decision), "action": decision.action.value}
     if as_json:
         print_json(document)
@@ -54,13 +63,20 @@ def run(
         )
 
 
-async def _ask(
-    server: str | None, local: Path | None, policy: str, scores: tuple[float, ...], tokens: int, *, final: bool
-) -> Decision:
+@asynccontextmanager
+async def _open(server: str | None, local: Path | None, security: Security) -> AsyncIterator[Planner]:
     if local is not None:
-        return await _replay(LocalPlanner(PolicyTable.load(local)), policy, scores, tokens, final=final)
-    async with PlannerClient(str(server)) as client:
-        return await _replay(client, policy, scores, tokens, final=final)
+        yield LocalPlanner(Offer.load(local).catalogue)
+        return
+    async with PlannerClient(str(server), security=security) as client:
+        yield client
+
+
+async def _ask(
+    planner: AbstractAsyncContextManager[Planner], policy: str, scores: tuple[float, ...], tokens: int, *, final: bool
+) -> Decision:
+    async with planner as opened:
+        return await _replay(opened, policy, scores, tokens, final=final)
 
 
 async def _replay(planner: Planner, policy: str, scores: tuple[float, ...], tokens: int, *, final: bool) -> Decision:

@@ -6,53 +6,91 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from pydantic import BaseModel, Field, create_model
 
 from kde.terminal import AsJson, print_json
-from planner.policies.catalogue import Catalogue
-from planner.service.server import SERVICE, serve
-from planner.table import PolicyTable
+from planner.policies.offer import Offer
+from planner.service.assembly import SERVICE, Place
+from planner.service.logs import log_as_json
+from planner.service.server import serve
+from planner.service.settings import ServeSettings
+from planner.service.tables import TableStore
+from planner.service.tracing import check_tracing
+from planner.service.workers import supervise
 
 app = App(
     name="serve",
     help_epilogue="""\
-Loads and checks the policy table, then answers decisions until SIGTERM or SIGINT, and drains before it leaves.
-Health is the standard grpc.health.v1 service: "" for liveness, "planner.v1.PlannerService" for readiness.
+Loads and checks the policy tables, then answers decisions until SIGTERM or SIGINT, and drains before it leaves.
+SIGHUP, or a change in the tables' directory, loads the tables again. Health is the standard grpc.health.v1 service:
+"" for liveness, "planner.v1.PlannerService" for readiness. docs/operations.md has the rest.
 
 Example: trim serve --tables table --listen 127.0.0.1:50051""",
 )
 
 
+def _options() -> type[BaseModel]:
+    """Every setting as an option that may be absent, so that a file can speak for it."""
+    fields: dict[str, Any] = {
+        name: (setting.annotation | None if setting.annotation else Any, Field(None, description=_help(setting)))
+        for name, setting in ServeSettings.model_fields.items()
+    }
+    return create_model("Options", **fields)
+
+
+def _help(setting: Any) -> str:
+    if setting.is_required() or setting.default in (None, False):
+        return str(setting.description)
+    return f"{setting.description} [{getattr(setting.default, 'value', setting.default)}]"
+
+
+Options: Any = _options()
+
+
 @app.default
 def run(
     *,
-    tables: Annotated[Path, Parameter(help="directory written by `trim tables build`")],
-    listen: Annotated[str, Parameter(help="loopback HOST:PORT (port 0 picks one), or unix:PATH")] = "127.0.0.1:50051",
+    config: Annotated[Path | None, Parameter(help="TOML file of settings; options override it")] = None,
+    options: Annotated[Options, Parameter(name="*", negative="")] = None,
     until_stdin_closes: Annotated[
         bool, Parameter(negative="", help="end when standard input does: for a parent process")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load and check the policy table, and serve it."""
-    table = PolicyTable.load(tables)
-    policies = ["weak", "strong", "thr:THRESHOLD"] + [f"pomdp:{entry.lam!r}" for entry in table.entries]
+    """Load and check the policy tables, and serve them."""
+    given = {} if options is None else options.model_dump(exclude_unset=True)
+    settings = ServeSettings.read(config, given)
+    if settings.traces:
+        check_tracing()
+    log_as_json(settings.log_level, worker=0)
+    store = TableStore(settings.tables)
 
     def announce(address: str) -> None:
-        if as_json:
-            print_json(
-                {"listening": address, "service": SERVICE, "policies": policies, "table_hash": table.content_hash}
-            )
-        else:
-            sys.stdout.write(f"planner ready on {address}: {', '.join(policies)} (table {table.content_hash[:12]})\n")
-            sys.stdout.flush()
+        _announce(address, store.offer, as_json=as_json)
 
-    asyncio.run(_serve(Catalogue(table), listen, announce, until_stdin_closes=until_stdin_closes))
+    if settings.workers > 1:
+        supervise(settings, store, on_ready=announce, until_stdin_closes=until_stdin_closes)
+    else:
+        asyncio.run(_serve(settings, store, announce, until_stdin_closes=until_stdin_closes))
+
+
+def _announce(address: str, offer: Offer, *, as_json: bool) -> None:
+    policies = ["weak", "strong", "thr:THRESHOLD"] + [f"pomdp:{lam!r}" for lam in offer.catalogue.tables]
+    hashes = sorted({table.content_hash for table in offer.catalogue.tables.values()})
+    if as_json:
+        document = {"listening": address, "service": SERVICE, "policies": policies, "table_hashes": hashes}
+        print_json(document | {"table_hash": hashes[0] if len(hashes) == 1 else None})
+    else:
+        versions = ", ".join(content_hash[:12] for content_hash in hashes)
+        sys.stdout.write(f"planner ready on {address}: {', '.join(policies)} (table {versions})\n")
+        sys.stdout.flush()
 
 
 async def _serve(
-    catalogue: Catalogue, listen: str, announce: Callable[[str], None], *, until_stdin_closes: bool
+    settings: ServeSettings, store: TableStore, announce: Callable[[str], None], *, until_stdin_closes: bool
 ) -> None:
     stop = asyncio.Event()
     if until_stdin_closes:
@@ -64,4 +102,4 @@ async def _serve(
             loop.call_soon_threadsafe(stop.set)
 
         threading.Thread(target=wait_for_parent, daemon=True).start()
-    await serve(catalogue, listen, on_ready=announce, stop=stop)
+    await serve(settings, store, Place(settings.listen), on_ready=announce, stop=stop)

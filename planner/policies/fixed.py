@@ -15,6 +15,16 @@ class FixedPolicy:
     id: str
     action: Action
 
+    @property
+    def table_hash(self) -> str:
+        """There is no table."""
+        return ""
+
+    @property
+    def keeps_belief(self) -> bool:
+        """It keeps none."""
+        return False
+
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """The same action whatever is seen."""
         return Decision(self.action, self.id)

@@ -46,6 +46,16 @@ class TablePolicy:
         """`pomdp:LAMBDA` or `pomdp-memoryless:LAMBDA`, as it was asked for."""
         return self._id
 
+    @property
+    def table_hash(self) -> str:
+        """Content hash of its table."""
+        return self._table.content_hash
+
+    @property
+    def keeps_belief(self) -> bool:
+        """Unless its filter is memoryless."""
+        return self._recursive
+
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:
         """Update the belief, look up its break-even count, compare it with the expected price."""
         table = self._table
@@ -78,7 +88,8 @@ class TablePolicy:
         surfaces = self._table.break_even[self._index].reshape(2 * steps, -1)
         break_even = interpolate(surfaces, 2 * t + proposals.final, belief, self._table.resolution)
         expected = np.asarray(self._intercept + self._slope * proposals.tokens, dtype=np.float64)
-        return DecisionBatch(expected < break_even, belief, break_even, expected)
+        advantage = self._lam * (break_even - expected)
+        return DecisionBatch(expected < break_even, belief, break_even, expected, advantage)
 
     def _prior(self, proposal: Proposal, carry: Carry | None) -> Belief:
         """The prior that the last belief and action imply (DESIGN section 3); a right, empty prefix before the first step."""

@@ -28,6 +28,16 @@ class ThresholdPolicy:
                 "policy thr", field="threshold", value=self.threshold, remedy="a number in [0, 1], for example thr:0.5"
             )
 
+    @property
+    def table_hash(self) -> str:
+        """There is no table."""
+        return ""
+
+    @property
+    def keeps_belief(self) -> bool:
+        """It keeps none."""
+        return False
+
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """Compare the newest score with the threshold."""
         action = Action.REGENERATE if proposal.newest < self.threshold else Action.CONTINUE

@@ -1,109 +1,76 @@
-"""The planner's gRPC server: decisions, standard health, reflection, graceful shutdown."""
+"""The life of one server process: assembled, ready, reloaded on SIGHUP, drained on SIGTERM."""
 
 import asyncio
-import ipaddress
+import gc
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
-import grpc
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
 
-from kde.errors import InputError, TrimError
-from planner.decision import UnknownPolicyError
-from planner.policies.catalogue import Catalogue
-from planner.v1 import planner_pb2 as pb
-from planner.v1 import planner_pb2_grpc as pb_grpc
-from planner.wire import read_request, response_message
+from planner.service.assembly import SERVICE, Parts, Place, assemble
+from planner.service.settings import ServeSettings
+from planner.service.tables import TableStore
 
 log = logging.getLogger(__name__)
 
-SERVICE = pb.DESCRIPTOR.services_by_name["PlannerService"].full_name
-_MESSAGE_BYTES = 64 * 1024
-_CONCURRENT_CALLS = 1024
-_DRAIN_SECONDS = 5.0
-_LARGEST_PORT = 65535
 
-
-class PlannerServicer(pb_grpc.PlannerServiceServicer):
-    """Answers `Decide` from a catalogue of policies."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-
-    async def Decide(  # noqa: N802
-        self, request: pb.DecideRequest, context: aio.ServicerContext[pb.DecideRequest, pb.DecideResponse]
-    ) -> pb.DecideResponse:
-        """Decide one proposal."""
-        try:
-            policy, proposal, carry = read_request(request)
-            return response_message(self._catalogue.get(policy).decide(proposal, carry))
-        except UnknownPolicyError as error:
-            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
-        except InputError as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-
-
-async def serve(catalogue: Catalogue, listen: str, *, on_ready: Callable[[str], None], stop: asyncio.Event) -> None:
-    """Serve until `stop` is set or SIGTERM or SIGINT comes, then say so, drain and return.
+async def serve(
+    settings: ServeSettings,
+    store: TableStore,
+    place: Place,
+    *,
+    on_ready: Callable[[str], None],
+    stop: asyncio.Event,
+    extend: Callable[[aio.Server], None] = lambda _: None,
+) -> None:
+    """Serve until `stop` is set or SIGTERM or SIGINT comes; then say so, drain and return. SIGHUP reloads the tables.
 
     Args:
-        catalogue: the policies, loaded and checked: the server reports ready as soon as it listens.
-        listen: `HOST:PORT` on a loopback address (port 0 picks one) or `unix:PATH`.
+        settings: of the server.
+        store: the tables, loaded and checked; what has changed since is loaded before the server says that it is ready.
+        place: where this process stands.
         on_ready: told the address in use once requests are answered.
         stop: set it to end the server.
+        extend: may add services before the start.
 
     Raises:
-        InputError: the address is not loopback, or is taken.
+        TrimError: an address is taken, or a file of certificates or tokens is not acceptable.
     """
-    check_loopback(listen)
-    options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.so_reuseport", 0)]
-    server = aio.server(options=options, maximum_concurrent_rpcs=_CONCURRENT_CALLS)
-    pb_grpc.add_PlannerServiceServicer_to_server(PlannerServicer(catalogue), server)
-    status = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    address = _bind(server, listen)
-    await server.start()
-    await status.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    on_ready(address)
-    await stop.wait()
-    log.info("draining for at most %s s", _DRAIN_SECONDS)
-    await status.enter_graceful_shutdown()
-    await server.stop(_DRAIN_SECONDS)
+        loop.add_signal_handler(number, stop.set)
+    hang_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hang_up.set)
+    async with AsyncExitStack() as resources:
+        if store.stale:
+            await store.reload()
+        server = await assemble(settings, store, place, resources, extend)
+        await server.grpc.start()
+        for work in (server.gate.watch(), store.watch(settings.watch_seconds), _reload_on(hang_up, store)):
+            resources.callback(asyncio.create_task(work).cancel)
+        gc.collect()
+        gc.freeze()  # what is here now stays: collections need not look at it again
+        await server.health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        log.info("ready", extra={"address": server.address})
+        on_ready(server.address)
+        await stop.wait()
+        await _drain(server, settings)
 
 
-def check_loopback(listen: str) -> None:
-    """Refuse an address that other machines can reach: this version has neither TLS nor tokens.
-
-    Raises:
-        InputError: the address is malformed or not loopback.
-    """
-    host, _, port = listen.rpartition(":")
-    if host == "unix" and port:
-        return
-    if not port.isdigit() or int(port) > _LARGEST_PORT:
-        raise InputError("--listen", field="address", value=listen, remedy="write HOST:PORT or unix:PATH")
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise InputError(
-            "--listen",
-            field="address",
-            value=listen,
-            remedy="only loopback is served in plaintext, for example 127.0.0.1:50051",
-        )
+async def _reload_on(hang_up: asyncio.Event, store: TableStore) -> None:
+    while True:
+        await hang_up.wait()
+        hang_up.clear()
+        await store.reload()
 
 
-def _bind(server: aio.Server, listen: str) -> str:
-    try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise TrimError(f"--listen: cannot bind {listen}; choose another address, or stop what holds it") from error
-    return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+async def _drain(server: Parts, settings: ServeSettings) -> None:
+    log.info("draining", extra={"notice_seconds": settings.notice_seconds, "drain_seconds": settings.drain_seconds})
+    await server.health.enter_graceful_shutdown()
+    await asyncio.sleep(settings.notice_seconds)
+    server.rules.draining.set()
+    await server.grpc.stop(settings.drain_seconds)
+    log.info("left")

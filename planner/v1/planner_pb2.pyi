@@ -43,9 +43,37 @@ ACTION_REGENERATE: Action.ValueType  # 2
 """Throw the proposal away and let the expensive model write this one step."""
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
+class _Refusal:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RefusalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REFUSAL_UNSPECIFIED: _Refusal.ValueType  # 0
+    """Not set."""
+    REFUSAL_INVALID_ARGUMENT: _Refusal.ValueType  # 1
+    """A field is absent or out of range."""
+    REFUSAL_NOT_FOUND: _Refusal.ValueType  # 2
+    """No such policy."""
+    REFUSAL_RESOURCE_EXHAUSTED: _Refusal.ValueType  # 3
+    """The planner is overloaded: ask again later."""
+
+class Refusal(_Refusal, metaclass=_RefusalEnumTypeWrapper):
+    """Why a proposal in a batch or on a stream was refused."""
+
+REFUSAL_UNSPECIFIED: Refusal.ValueType  # 0
+"""Not set."""
+REFUSAL_INVALID_ARGUMENT: Refusal.ValueType  # 1
+"""A field is absent or out of range."""
+REFUSAL_NOT_FOUND: Refusal.ValueType  # 2
+"""No such policy."""
+REFUSAL_RESOURCE_EXHAUSTED: Refusal.ValueType  # 3
+"""The planner is overloaded: ask again later."""
+Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
+
 @_typing.final
 class Belief(_message.Message):
-    """Probabilities of the three classes of a trace; they sum to 1."""
+    """Probabilities of the three classes of a trace; they sum to 1, and all three are set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -61,15 +89,26 @@ class Belief(_message.Message):
     def __init__(
         self,
         *,
-        correct: _builtins.float = ...,
-        derailed: _builtins.float = ...,
-        recoverable: _builtins.float = ...,
+        correct: _builtins.float | None = ...,
+        derailed: _builtins.float | None = ...,
+        recoverable: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_correct", b"_correct", "_derailed", b"_derailed", "_recoverable", b"_recoverable", "correct", b"correct", "derailed", b"derailed", "recoverable", b"recoverable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correct", b"correct", "derailed", b"derailed", "recoverable", b"recoverable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_correct", b"_correct", "_derailed", b"_derailed", "_recoverable", b"_recoverable", "correct", b"correct", "derailed", b"derailed", "recoverable", b"recoverable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__correct: _TypeAlias = _typing.Literal["correct"]  # noqa: Y015
+    _WhichOneofArgType__correct: _TypeAlias = _typing.Literal["_correct", b"_correct"]  # noqa: Y015
+    _WhichOneofReturnType__derailed: _TypeAlias = _typing.Literal["derailed"]  # noqa: Y015
+    _WhichOneofArgType__derailed: _TypeAlias = _typing.Literal["_derailed", b"_derailed"]  # noqa: Y015
+    _WhichOneofReturnType__recoverable: _TypeAlias = _typing.Literal["recoverable"]  # noqa: Y015
+    _WhichOneofArgType__recoverable: _TypeAlias = _typing.Literal["_recoverable", b"_recoverable"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__correct) -> _WhichOneofReturnType__correct | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__derailed) -> _WhichOneofReturnType__derailed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recoverable) -> _WhichOneofReturnType__recoverable | None: ...
 
 Global___Belief: _TypeAlias = Belief  # noqa: Y015
 
@@ -99,7 +138,7 @@ Global___Scores: _TypeAlias = Scores  # noqa: Y015
 
 @_typing.final
 class Features(_message.Message):
-    """The two features that the observation model knows."""
+    """The two features that the observation model knows; both are set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -112,14 +151,21 @@ class Features(_message.Message):
     def __init__(
         self,
         *,
-        earlier: _builtins.float = ...,
-        newest: _builtins.float = ...,
+        earlier: _builtins.float | None = ...,
+        newest: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_earlier", b"_earlier", "_newest", b"_newest", "earlier", b"earlier", "newest", b"newest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["earlier", b"earlier", "newest", b"newest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_earlier", b"_earlier", "_newest", b"_newest", "earlier", b"earlier", "newest", b"newest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__earlier: _TypeAlias = _typing.Literal["earlier"]  # noqa: Y015
+    _WhichOneofArgType__earlier: _TypeAlias = _typing.Literal["_earlier", b"_earlier"]  # noqa: Y015
+    _WhichOneofReturnType__newest: _TypeAlias = _typing.Literal["newest"]  # noqa: Y015
+    _WhichOneofArgType__newest: _TypeAlias = _typing.Literal["_newest", b"_newest"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__earlier) -> _WhichOneofReturnType__earlier | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__newest) -> _WhichOneofReturnType__newest | None: ...
 
 Global___Features: _TypeAlias = Features  # noqa: Y015
 
@@ -130,6 +176,7 @@ class DecideRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     POLICY_ID_FIELD_NUMBER: _builtins.int
+    LAM_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     SCORES_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
@@ -138,7 +185,9 @@ class DecideRequest(_message.Message):
     BELIEF_FIELD_NUMBER: _builtins.int
     LAST_ACTION_FIELD_NUMBER: _builtins.int
     policy_id: _builtins.str
-    """Which policy decides, such as "pomdp:0.0025" or "thr:0.5"."""
+    """By name: "weak", "strong", "thr:0.5", "pomdp:0.0025" or "pomdp-memoryless:0.0025"."""
+    lam: _builtins.float
+    """By lambda, the price of a strong token in units of reward: short for "pomdp:LAMBDA"."""
     step: _builtins.int
     """Index of the proposed step, counted from 1."""
     token_count: _builtins.int
@@ -146,7 +195,7 @@ class DecideRequest(_message.Message):
     final: _builtins.bool
     """Whether the proposal ends the answer."""
     last_action: Global___Action.ValueType
-    """What was done at the previous step; unspecified at step 1."""
+    """What was done at the previous step; absent at step 1."""
     @_builtins.property
     def scores(self) -> Global___Scores:
         """Scores of all steps; there are as many as the step index says."""
@@ -163,38 +212,47 @@ class DecideRequest(_message.Message):
         self,
         *,
         policy_id: _builtins.str = ...,
+        lam: _builtins.float = ...,
         step: _builtins.int | None = ...,
         scores: Global___Scores | None = ...,
         features: Global___Features | None = ...,
         token_count: _builtins.int | None = ...,
         final: _builtins.bool | None = ...,
         belief: Global___Belief | None = ...,
-        last_action: Global___Action.ValueType = ...,
+        last_action: Global___Action.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "observation", b"observation", "scores", b"scores", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_last_action", b"_last_action", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "lam", b"lam", "last_action", b"last_action", "observation", b"observation", "policy", b"policy", "policy_id", b"policy_id", "scores", b"scores", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "last_action", b"last_action", "observation", b"observation", "policy_id", b"policy_id", "scores", b"scores", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_last_action", b"_last_action", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "lam", b"lam", "last_action", b"last_action", "observation", b"observation", "policy", b"policy", "policy_id", b"policy_id", "scores", b"scores", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__belief: _TypeAlias = _typing.Literal["belief"]  # noqa: Y015
     _WhichOneofArgType__belief: _TypeAlias = _typing.Literal["_belief", b"_belief"]  # noqa: Y015
     _WhichOneofReturnType__final: _TypeAlias = _typing.Literal["final"]  # noqa: Y015
     _WhichOneofArgType__final: _TypeAlias = _typing.Literal["_final", b"_final"]  # noqa: Y015
+    _WhichOneofReturnType__last_action: _TypeAlias = _typing.Literal["last_action"]  # noqa: Y015
+    _WhichOneofArgType__last_action: _TypeAlias = _typing.Literal["_last_action", b"_last_action"]  # noqa: Y015
     _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
     _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
     _WhichOneofReturnType__token_count: _TypeAlias = _typing.Literal["token_count"]  # noqa: Y015
     _WhichOneofArgType__token_count: _TypeAlias = _typing.Literal["_token_count", b"_token_count"]  # noqa: Y015
     _WhichOneofReturnType_observation: _TypeAlias = _typing.Literal["scores", "features"]  # noqa: Y015
     _WhichOneofArgType_observation: _TypeAlias = _typing.Literal["observation", b"observation"]  # noqa: Y015
+    _WhichOneofReturnType_policy: _TypeAlias = _typing.Literal["policy_id", "lam"]  # noqa: Y015
+    _WhichOneofArgType_policy: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__belief) -> _WhichOneofReturnType__belief | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__final) -> _WhichOneofReturnType__final | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_action) -> _WhichOneofReturnType__last_action | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__token_count) -> _WhichOneofReturnType__token_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_observation) -> _WhichOneofReturnType_observation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_policy) -> _WhichOneofReturnType_policy | None: ...
 
 Global___DecideRequest: _TypeAlias = DecideRequest  # noqa: Y015
 
@@ -219,7 +277,7 @@ class DecideResponse(_message.Message):
     advantage: _builtins.float
     """Value of regenerating minus value of continuing, in units of reward; absent likewise."""
     table_hash: _builtins.str
-    """Content hash of the policy table that decided; empty for policies without one."""
+    """Content hash of the policy table that decided; absent for policies without one."""
     @_builtins.property
     def belief(self) -> Global___Belief:
         """Belief after this observation; absent for policies without a belief."""
@@ -227,17 +285,19 @@ class DecideResponse(_message.Message):
     def __init__(
         self,
         *,
-        action: Global___Action.ValueType = ...,
+        action: Global___Action.ValueType | None = ...,
         belief: Global___Belief | None = ...,
         break_even_tokens: _builtins.float | None = ...,
         expected_strong_tokens: _builtins.float | None = ...,
         advantage: _builtins.float | None = ...,
-        table_hash: _builtins.str = ...,
+        table_hash: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_action", b"_action", "_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "_table_hash", b"_table_hash", "action", b"action", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "table_hash", b"table_hash"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "action", b"action", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "table_hash", b"table_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_action", b"_action", "_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "_table_hash", b"_table_hash", "action", b"action", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "table_hash", b"table_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__action: _TypeAlias = _typing.Literal["action"]  # noqa: Y015
+    _WhichOneofArgType__action: _TypeAlias = _typing.Literal["_action", b"_action"]  # noqa: Y015
     _WhichOneofReturnType__advantage: _TypeAlias = _typing.Literal["advantage"]  # noqa: Y015
     _WhichOneofArgType__advantage: _TypeAlias = _typing.Literal["_advantage", b"_advantage"]  # noqa: Y015
     _WhichOneofReturnType__belief: _TypeAlias = _typing.Literal["belief"]  # noqa: Y015
@@ -246,6 +306,10 @@ class DecideResponse(_message.Message):
     _WhichOneofArgType__break_even_tokens: _TypeAlias = _typing.Literal["_break_even_tokens", b"_break_even_tokens"]  # noqa: Y015
     _WhichOneofReturnType__expected_strong_tokens: _TypeAlias = _typing.Literal["expected_strong_tokens"]  # noqa: Y015
     _WhichOneofArgType__expected_strong_tokens: _TypeAlias = _typing.Literal["_expected_strong_tokens", b"_expected_strong_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__table_hash: _TypeAlias = _typing.Literal["table_hash"]  # noqa: Y015
+    _WhichOneofArgType__table_hash: _TypeAlias = _typing.Literal["_table_hash", b"_table_hash"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__action) -> _WhichOneofReturnType__action | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__advantage) -> _WhichOneofReturnType__advantage | None: ...
     @_typing.overload
@@ -254,5 +318,618 @@ class DecideResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__break_even_tokens) -> _WhichOneofReturnType__break_even_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_strong_tokens) -> _WhichOneofReturnType__expected_strong_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__table_hash) -> _WhichOneofReturnType__table_hash | None: ...
 
 Global___DecideResponse: _TypeAlias = DecideResponse  # noqa: Y015
+
+@_typing.final
+class DecideBatchRequest(_message.Message):
+    """Proposals in columns: row i of every column belongs to proposal i. Columns marked "per row" have one entry a proposal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_IDS_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
+    NEWEST_FIELD_NUMBER: _builtins.int
+    TOKEN_COUNTS_FIELD_NUMBER: _builtins.int
+    FINALS_FIELD_NUMBER: _builtins.int
+    LAST_ACTIONS_FIELD_NUMBER: _builtins.int
+    BELIEFS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The policies that rows name, by id; no more than 64."""
+
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Per row: index into policy_ids. Empty where there is one policy."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Per row: index of the proposed step, counted from 1."""
+
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Per row: m, the least score of the earlier steps, 1 at the first step."""
+
+    @_builtins.property
+    def newest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Per row: r, the score of the proposal."""
+
+    @_builtins.property
+    def token_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Per row: tokens of the proposal."""
+
+    @_builtins.property
+    def finals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Per row: whether the proposal ends the answer."""
+
+    @_builtins.property
+    def last_actions(self) -> _containers.RepeatedScalarFieldContainer[Global___Action.ValueType]:
+        """Per row: what was done at the previous step, ACTION_UNSPECIFIED at step 1. Empty where every row is at step 1."""
+
+    @_builtins.property
+    def beliefs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Three per row: the belief (correct, derailed, recoverable) that the previous decision returned; three zeros where there is none.
+        Empty where no row has one.
+        """
+
+    def __init__(
+        self,
+        *,
+        policy_ids: _abc.Iterable[_builtins.str] | None = ...,
+        policies: _abc.Iterable[_builtins.int] | None = ...,
+        steps: _abc.Iterable[_builtins.int] | None = ...,
+        earlier: _abc.Iterable[_builtins.float] | None = ...,
+        newest: _abc.Iterable[_builtins.float] | None = ...,
+        token_counts: _abc.Iterable[_builtins.int] | None = ...,
+        finals: _abc.Iterable[_builtins.bool] | None = ...,
+        last_actions: _abc.Iterable[Global___Action.ValueType] | None = ...,
+        beliefs: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beliefs", b"beliefs", "earlier", b"earlier", "finals", b"finals", "last_actions", b"last_actions", "newest", b"newest", "policies", b"policies", "policy_ids", b"policy_ids", "steps", b"steps", "token_counts", b"token_counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideBatchRequest: _TypeAlias = DecideBatchRequest  # noqa: Y015
+
+@_typing.final
+class DecideBatchRefusal(_message.Message):
+    """Why one row was refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    row: _builtins.int
+    """Which row."""
+    refusal: Global___Refusal.ValueType
+    """What kind of refusal."""
+    field: _builtins.str
+    """Which field is not accepted."""
+    message: _builtins.str
+    """The whole sentence: field, value and what would be accepted."""
+    def __init__(
+        self,
+        *,
+        row: _builtins.int | None = ...,
+        refusal: Global___Refusal.ValueType | None = ...,
+        field: _builtins.str | None = ...,
+        message: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_field", b"_field", "_message", b"_message", "_refusal", b"_refusal", "_row", b"_row", "field", b"field", "message", b"message", "refusal", b"refusal", "row", b"row"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_field", b"_field", "_message", b"_message", "_refusal", b"_refusal", "_row", b"_row", "field", b"field", "message", b"message", "refusal", b"refusal", "row", b"row"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__field: _TypeAlias = _typing.Literal["field"]  # noqa: Y015
+    _WhichOneofArgType__field: _TypeAlias = _typing.Literal["_field", b"_field"]  # noqa: Y015
+    _WhichOneofReturnType__message: _TypeAlias = _typing.Literal["message"]  # noqa: Y015
+    _WhichOneofArgType__message: _TypeAlias = _typing.Literal["_message", b"_message"]  # noqa: Y015
+    _WhichOneofReturnType__refusal: _TypeAlias = _typing.Literal["refusal"]  # noqa: Y015
+    _WhichOneofArgType__refusal: _TypeAlias = _typing.Literal["_refusal", b"_refusal"]  # noqa: Y015
+    _WhichOneofReturnType__row: _TypeAlias = _typing.Literal["row"]  # noqa: Y015
+    _WhichOneofArgType__row: _TypeAlias = _typing.Literal["_row", b"_row"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__field) -> _WhichOneofReturnType__field | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__message) -> _WhichOneofReturnType__message | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__refusal) -> _WhichOneofReturnType__refusal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__row) -> _WhichOneofReturnType__row | None: ...
+
+Global___DecideBatchRefusal: _TypeAlias = DecideBatchRefusal  # noqa: Y015
+
+@_typing.final
+class DecideBatchResponse(_message.Message):
+    """The decisions in columns, row for row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    BELIEFS_FIELD_NUMBER: _builtins.int
+    BREAK_EVEN_TOKENS_FIELD_NUMBER: _builtins.int
+    EXPECTED_STRONG_TOKENS_FIELD_NUMBER: _builtins.int
+    ADVANTAGES_FIELD_NUMBER: _builtins.int
+    TABLE_HASHES_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedScalarFieldContainer[Global___Action.ValueType]:
+        """Per row: what to do; ACTION_UNSPECIFIED where the row was refused."""
+
+    @_builtins.property
+    def beliefs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Three per row: belief after this observation; three zeros where there is none. Empty where no row has one."""
+
+    @_builtins.property
+    def break_even_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Per row: break-even token count; NaN for policies without prices. Empty where no row has one; so the next two."""
+
+    @_builtins.property
+    def expected_strong_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Per row: expected strong tokens of rewriting the step."""
+
+    @_builtins.property
+    def advantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Per row: value of regenerating minus value of continuing, in units of reward."""
+
+    @_builtins.property
+    def table_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For every entry of policy_ids: content hash of the policy table that decided; empty for policies without one."""
+
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecideBatchRefusal]:
+        """The rows that were refused, ascending."""
+
+    def __init__(
+        self,
+        *,
+        actions: _abc.Iterable[Global___Action.ValueType] | None = ...,
+        beliefs: _abc.Iterable[_builtins.float] | None = ...,
+        break_even_tokens: _abc.Iterable[_builtins.float] | None = ...,
+        expected_strong_tokens: _abc.Iterable[_builtins.float] | None = ...,
+        advantages: _abc.Iterable[_builtins.float] | None = ...,
+        table_hashes: _abc.Iterable[_builtins.str] | None = ...,
+        refusals: _abc.Iterable[Global___DecideBatchRefusal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "advantages", b"advantages", "beliefs", b"beliefs", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "refusals", b"refusals", "table_hashes", b"table_hashes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideBatchResponse: _TypeAlias = DecideBatchResponse  # noqa: Y015
+
+@_typing.final
+class RouteTraceRequest(_message.Message):
+    """One proposal on a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The worker's own number for it; the answer repeats it."""
+    @_builtins.property
+    def proposal(self) -> Global___DecideRequest:
+        """The proposal."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int | None = ...,
+        proposal: Global___DecideRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_proposal", b"_proposal", "_sequence", b"_sequence", "proposal", b"proposal", "sequence", b"sequence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_proposal", b"_proposal", "_sequence", b"_sequence", "proposal", b"proposal", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__proposal: _TypeAlias = _typing.Literal["proposal"]  # noqa: Y015
+    _WhichOneofArgType__proposal: _TypeAlias = _typing.Literal["_proposal", b"_proposal"]  # noqa: Y015
+    _WhichOneofReturnType__sequence: _TypeAlias = _typing.Literal["sequence"]  # noqa: Y015
+    _WhichOneofArgType__sequence: _TypeAlias = _typing.Literal["_sequence", b"_sequence"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proposal) -> _WhichOneofReturnType__proposal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sequence) -> _WhichOneofReturnType__sequence | None: ...
+
+Global___RouteTraceRequest: _TypeAlias = RouteTraceRequest  # noqa: Y015
+
+@_typing.final
+class RouteTraceResponse(_message.Message):
+    """One answer on a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The number of the proposal that this answers."""
+    @_builtins.property
+    def decision(self) -> Global___DecideResponse:
+        """The decision."""
+
+    @_builtins.property
+    def refusal(self) -> Global___RouteTraceRefusal:
+        """The refusal; the stream goes on."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int | None = ...,
+        decision: Global___DecideResponse | None = ...,
+        refusal: Global___RouteTraceRefusal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sequence", b"_sequence", "decision", b"decision", "outcome", b"outcome", "refusal", b"refusal", "sequence", b"sequence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sequence", b"_sequence", "decision", b"decision", "outcome", b"outcome", "refusal", b"refusal", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__sequence: _TypeAlias = _typing.Literal["sequence"]  # noqa: Y015
+    _WhichOneofArgType__sequence: _TypeAlias = _typing.Literal["_sequence", b"_sequence"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["decision", "refusal"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sequence) -> _WhichOneofReturnType__sequence | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___RouteTraceResponse: _TypeAlias = RouteTraceResponse  # noqa: Y015
+
+@_typing.final
+class RouteTraceRefusal(_message.Message):
+    """Why one proposal on a stream was refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    refusal: Global___Refusal.ValueType
+    """What kind of refusal."""
+    field: _builtins.str
+    """Which field is not accepted."""
+    message: _builtins.str
+    """The whole sentence: field, value and what would be accepted."""
+    def __init__(
+        self,
+        *,
+        refusal: Global___Refusal.ValueType | None = ...,
+        field: _builtins.str | None = ...,
+        message: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_field", b"_field", "_message", b"_message", "_refusal", b"_refusal", "field", b"field", "message", b"message", "refusal", b"refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_field", b"_field", "_message", b"_message", "_refusal", b"_refusal", "field", b"field", "message", b"message", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__field: _TypeAlias = _typing.Literal["field"]  # noqa: Y015
+    _WhichOneofArgType__field: _TypeAlias = _typing.Literal["_field", b"_field"]  # noqa: Y015
+    _WhichOneofReturnType__message: _TypeAlias = _typing.Literal["message"]  # noqa: Y015
+    _WhichOneofArgType__message: _TypeAlias = _typing.Literal["_message", b"_message"]  # noqa: Y015
+    _WhichOneofReturnType__refusal: _TypeAlias = _typing.Literal["refusal"]  # noqa: Y015
+    _WhichOneofArgType__refusal: _TypeAlias = _typing.Literal["_refusal", b"_refusal"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__field) -> _WhichOneofReturnType__field | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__message) -> _WhichOneofReturnType__message | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__refusal) -> _WhichOneofReturnType__refusal | None: ...
+
+Global___RouteTraceRefusal: _TypeAlias = RouteTraceRefusal  # noqa: Y015
+
+@_typing.final
+class Policy(_message.Message):
+    """A policy on offer: one lambda of one table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    LAM_FIELD_NUMBER: _builtins.int
+    TABLE_HASH_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    policy_id: _builtins.str
+    """Its name on the wire, such as "pomdp:0.0025"; "pomdp-memoryless:0.0025" is the same table under the other belief filter."""
+    lam: _builtins.float
+    """Lambda, the price of a strong token in units of reward."""
+    table_hash: _builtins.str
+    """Content hash of its table: the policy's version."""
+    value: _builtins.float
+    """V_0, the value before the first step."""
+    lower: _builtins.float
+    """Certified bounds on V_0."""
+    upper: _builtins.float
+    """Certified bounds on V_0."""
+    def __init__(
+        self,
+        *,
+        policy_id: _builtins.str | None = ...,
+        lam: _builtins.float | None = ...,
+        table_hash: _builtins.str | None = ...,
+        value: _builtins.float | None = ...,
+        lower: _builtins.float | None = ...,
+        upper: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lam", b"_lam", "_lower", b"_lower", "_policy_id", b"_policy_id", "_table_hash", b"_table_hash", "_upper", b"_upper", "_value", b"_value", "lam", b"lam", "lower", b"lower", "policy_id", b"policy_id", "table_hash", b"table_hash", "upper", b"upper", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lam", b"_lam", "_lower", b"_lower", "_policy_id", b"_policy_id", "_table_hash", b"_table_hash", "_upper", b"_upper", "_value", b"_value", "lam", b"lam", "lower", b"lower", "policy_id", b"policy_id", "table_hash", b"table_hash", "upper", b"upper", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lam: _TypeAlias = _typing.Literal["lam"]  # noqa: Y015
+    _WhichOneofArgType__lam: _TypeAlias = _typing.Literal["_lam", b"_lam"]  # noqa: Y015
+    _WhichOneofReturnType__lower: _TypeAlias = _typing.Literal["lower"]  # noqa: Y015
+    _WhichOneofArgType__lower: _TypeAlias = _typing.Literal["_lower", b"_lower"]  # noqa: Y015
+    _WhichOneofReturnType__policy_id: _TypeAlias = _typing.Literal["policy_id"]  # noqa: Y015
+    _WhichOneofArgType__policy_id: _TypeAlias = _typing.Literal["_policy_id", b"_policy_id"]  # noqa: Y015
+    _WhichOneofReturnType__table_hash: _TypeAlias = _typing.Literal["table_hash"]  # noqa: Y015
+    _WhichOneofArgType__table_hash: _TypeAlias = _typing.Literal["_table_hash", b"_table_hash"]  # noqa: Y015
+    _WhichOneofReturnType__upper: _TypeAlias = _typing.Literal["upper"]  # noqa: Y015
+    _WhichOneofArgType__upper: _TypeAlias = _typing.Literal["_upper", b"_upper"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lam) -> _WhichOneofReturnType__lam | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower) -> _WhichOneofReturnType__lower | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__policy_id) -> _WhichOneofReturnType__policy_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__table_hash) -> _WhichOneofReturnType__table_hash | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upper) -> _WhichOneofReturnType__upper | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class ListPoliciesRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesRequest: _TypeAlias = ListPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesResponse(_message.Message):
+    """The policies on offer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy]:
+        """Ascending by lambda. "weak", "strong" and "thr:THRESHOLD" are always on offer and not listed."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[Global___Policy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class GetPolicyRequest(_message.Message):
+    """Which policy to describe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    policy_id: _builtins.str
+    """Its name, such as "pomdp:0.0025"."""
+    def __init__(
+        self,
+        *,
+        policy_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_policy_id", b"_policy_id", "policy_id", b"policy_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_policy_id", b"_policy_id", "policy_id", b"policy_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__policy_id: _TypeAlias = _typing.Literal["policy_id"]  # noqa: Y015
+    _WhichOneofArgType__policy_id: _TypeAlias = _typing.Literal["_policy_id", b"_policy_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__policy_id) -> _WhichOneofReturnType__policy_id | None: ...
+
+Global___GetPolicyRequest: _TypeAlias = GetPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetPolicyResponse(_message.Message):
+    """A policy and the table that it is a part of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    MAX_STEPS_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    P_WEAK_FIELD_NUMBER: _builtins.int
+    P_STRONG_FIELD_NUMBER: _builtins.int
+    STRONG_INTERCEPT_FIELD_NUMBER: _builtins.int
+    STRONG_SLOPE_FIELD_NUMBER: _builtins.int
+    PROVENANCE_JSON_FIELD_NUMBER: _builtins.int
+    max_steps: _builtins.int
+    """T, the step limit of the table."""
+    resolution: _builtins.int
+    """n, lattice steps along an edge of the belief triangle."""
+    p_weak: _builtins.float
+    """p_w, probability that the cheap model's step is right given a right prefix."""
+    p_strong: _builtins.float
+    """p_s, the same for the expensive model."""
+    strong_intercept: _builtins.float
+    """Expected strong tokens of rewriting a step are intercept + slope times its tokens."""
+    strong_slope: _builtins.float
+    """Expected strong tokens of rewriting a step are intercept + slope times its tokens."""
+    provenance_json: _builtins.str
+    """Where the table comes from, as JSON: inputs with their SHA-256, parameters and tool version."""
+    @_builtins.property
+    def policy(self) -> Global___Policy:
+        """The policy."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___Policy | None = ...,
+        max_steps: _builtins.int | None = ...,
+        resolution: _builtins.int | None = ...,
+        p_weak: _builtins.float | None = ...,
+        p_strong: _builtins.float | None = ...,
+        strong_intercept: _builtins.float | None = ...,
+        strong_slope: _builtins.float | None = ...,
+        provenance_json: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps", "_p_strong", b"_p_strong", "_p_weak", b"_p_weak", "_policy", b"_policy", "_provenance_json", b"_provenance_json", "_resolution", b"_resolution", "_strong_intercept", b"_strong_intercept", "_strong_slope", b"_strong_slope", "max_steps", b"max_steps", "p_strong", b"p_strong", "p_weak", b"p_weak", "policy", b"policy", "provenance_json", b"provenance_json", "resolution", b"resolution", "strong_intercept", b"strong_intercept", "strong_slope", b"strong_slope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps", "_p_strong", b"_p_strong", "_p_weak", b"_p_weak", "_policy", b"_policy", "_provenance_json", b"_provenance_json", "_resolution", b"_resolution", "_strong_intercept", b"_strong_intercept", "_strong_slope", b"_strong_slope", "max_steps", b"max_steps", "p_strong", b"p_strong", "p_weak", b"p_weak", "policy", b"policy", "provenance_json", b"provenance_json", "resolution", b"resolution", "strong_intercept", b"strong_intercept", "strong_slope", b"strong_slope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_steps: _TypeAlias = _typing.Literal["max_steps"]  # noqa: Y015
+    _WhichOneofArgType__max_steps: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps"]  # noqa: Y015
+    _WhichOneofReturnType__p_strong: _TypeAlias = _typing.Literal["p_strong"]  # noqa: Y015
+    _WhichOneofArgType__p_strong: _TypeAlias = _typing.Literal["_p_strong", b"_p_strong"]  # noqa: Y015
+    _WhichOneofReturnType__p_weak: _TypeAlias = _typing.Literal["p_weak"]  # noqa: Y015
+    _WhichOneofArgType__p_weak: _TypeAlias = _typing.Literal["_p_weak", b"_p_weak"]  # noqa: Y015
+    _WhichOneofReturnType__policy: _TypeAlias = _typing.Literal["policy"]  # noqa: Y015
+    _WhichOneofArgType__policy: _TypeAlias = _typing.Literal["_policy", b"_policy"]  # noqa: Y015
+    _WhichOneofReturnType__provenance_json: _TypeAlias = _typing.Literal["provenance_json"]  # noqa: Y015
+    _WhichOneofArgType__provenance_json: _TypeAlias = _typing.Literal["_provenance_json", b"_provenance_json"]  # noqa: Y015
+    _WhichOneofReturnType__resolution: _TypeAlias = _typing.Literal["resolution"]  # noqa: Y015
+    _WhichOneofArgType__resolution: _TypeAlias = _typing.Literal["_resolution", b"_resolution"]  # noqa: Y015
+    _WhichOneofReturnType__strong_intercept: _TypeAlias = _typing.Literal["strong_intercept"]  # noqa: Y015
+    _WhichOneofArgType__strong_intercept: _TypeAlias = _typing.Literal["_strong_intercept", b"_strong_intercept"]  # noqa: Y015
+    _WhichOneofReturnType__strong_slope: _TypeAlias = _typing.Literal["strong_slope"]  # noqa: Y015
+    _WhichOneofArgType__strong_slope: _TypeAlias = _typing.Literal["_strong_slope", b"_strong_slope"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_steps) -> _WhichOneofReturnType__max_steps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p_strong) -> _WhichOneofReturnType__p_strong | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p_weak) -> _WhichOneofReturnType__p_weak | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__policy) -> _WhichOneofReturnType__policy | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__provenance_json) -> _WhichOneofReturnType__provenance_json | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resolution) -> _WhichOneofReturnType__resolution | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strong_intercept) -> _WhichOneofReturnType__strong_intercept | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strong_slope) -> _WhichOneofReturnType__strong_slope | None: ...
+
+Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
+
+@_typing.final
+class WatchPoliciesRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchPoliciesRequest: _TypeAlias = WatchPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class WatchPoliciesResponse(_message.Message):
+    """The policies on offer since a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy]:
+        """All of them, ascending by lambda."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[Global___Policy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchPoliciesResponse: _TypeAlias = WatchPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class GetTableRequest(_message.Message):
+    """Which table to send."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_HASH_FIELD_NUMBER: _builtins.int
+    table_hash: _builtins.str
+    """Its content hash, as a decision or a policy names it."""
+    def __init__(
+        self,
+        *,
+        table_hash: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_table_hash", b"_table_hash", "table_hash", b"table_hash"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_table_hash", b"_table_hash", "table_hash", b"table_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__table_hash: _TypeAlias = _typing.Literal["table_hash"]  # noqa: Y015
+    _WhichOneofArgType__table_hash: _TypeAlias = _typing.Literal["_table_hash", b"_table_hash"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__table_hash) -> _WhichOneofReturnType__table_hash | None: ...
+
+Global___GetTableRequest: _TypeAlias = GetTableRequest  # noqa: Y015
+
+@_typing.final
+class GetTableResponse(_message.Message):
+    """A piece of a file of the table; pieces come in order, file after file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    file: _builtins.str
+    """The file's name inside the table's directory."""
+    content: _builtins.bytes
+    """The next bytes of it."""
+    def __init__(
+        self,
+        *,
+        file: _builtins.str | None = ...,
+        content: _builtins.bytes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_content", b"_content", "_file", b"_file", "content", b"content", "file", b"file"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_content", b"_content", "_file", b"_file", "content", b"content", "file", b"file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__content: _TypeAlias = _typing.Literal["content"]  # noqa: Y015
+    _WhichOneofArgType__content: _TypeAlias = _typing.Literal["_content", b"_content"]  # noqa: Y015
+    _WhichOneofReturnType__file: _TypeAlias = _typing.Literal["file"]  # noqa: Y015
+    _WhichOneofArgType__file: _TypeAlias = _typing.Literal["_file", b"_file"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__content) -> _WhichOneofReturnType__content | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__file) -> _WhichOneofReturnType__file | None: ...
+
+Global___GetTableResponse: _TypeAlias = GetTableResponse  # noqa: Y015

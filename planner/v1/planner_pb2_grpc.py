@@ -28,6 +28,8 @@ if _version_not_supported:
 class PlannerServiceStub:
     """Decides, step by step, whether the expensive model should rewrite a step that the cheap model proposed.
     The service remembers nothing between calls: the worker carries the belief, and any replica can answer.
+    A refusal is INVALID_ARGUMENT with google.rpc.BadRequest naming the field, or NOT_FOUND for an unknown policy; every refusal
+    carries google.rpc.ErrorInfo of the domain "planner.v1". RESOURCE_EXHAUSTED says when to come back in google.rpc.RetryInfo.
     """
 
     def __init__(self, channel):
@@ -41,15 +43,89 @@ class PlannerServiceStub:
                 request_serializer=planner_dot_v1_dot_planner__pb2.DecideRequest.SerializeToString,
                 response_deserializer=planner_dot_v1_dot_planner__pb2.DecideResponse.FromString,
                 _registered_method=True)
+        self.DecideBatch = channel.unary_unary(
+                '/planner.v1.PlannerService/DecideBatch',
+                request_serializer=planner_dot_v1_dot_planner__pb2.DecideBatchRequest.SerializeToString,
+                response_deserializer=planner_dot_v1_dot_planner__pb2.DecideBatchResponse.FromString,
+                _registered_method=True)
+        self.RouteTrace = channel.stream_stream(
+                '/planner.v1.PlannerService/RouteTrace',
+                request_serializer=planner_dot_v1_dot_planner__pb2.RouteTraceRequest.SerializeToString,
+                response_deserializer=planner_dot_v1_dot_planner__pb2.RouteTraceResponse.FromString,
+                _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/planner.v1.PlannerService/ListPolicies',
+                request_serializer=planner_dot_v1_dot_planner__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=planner_dot_v1_dot_planner__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/planner.v1.PlannerService/GetPolicy',
+                request_serializer=planner_dot_v1_dot_planner__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=planner_dot_v1_dot_planner__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
+        self.WatchPolicies = channel.unary_stream(
+                '/planner.v1.PlannerService/WatchPolicies',
+                request_serializer=planner_dot_v1_dot_planner__pb2.WatchPoliciesRequest.SerializeToString,
+                response_deserializer=planner_dot_v1_dot_planner__pb2.WatchPoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetTable = channel.unary_stream(
+                '/planner.v1.PlannerService/GetTable',
+                request_serializer=planner_dot_v1_dot_planner__pb2.GetTableRequest.SerializeToString,
+                response_deserializer=planner_dot_v1_dot_planner__pb2.GetTableResponse.FromString,
+                _registered_method=True)
 
 
 class PlannerServiceServicer:
     """Decides, step by step, whether the expensive model should rewrite a step that the cheap model proposed.
     The service remembers nothing between calls: the worker carries the belief, and any replica can answer.
+    A refusal is INVALID_ARGUMENT with google.rpc.BadRequest naming the field, or NOT_FOUND for an unknown policy; every refusal
+    carries google.rpc.ErrorInfo of the domain "planner.v1". RESOURCE_EXHAUSTED says when to come back in google.rpc.RetryInfo.
     """
 
     def Decide(self, request, context):
-        """Decide one proposal. INVALID_ARGUMENT names the field that is not accepted; NOT_FOUND an unknown policy.
+        """Decide one proposal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideBatch(self, request, context):
+        """Decide many proposals, of any traces and policies, in columns. One that is refused does not hurt the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RouteTrace(self, request_iterator, context):
+        """Decide proposals as they come on one stream, in order. One that is refused does not end the stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicies(self, request, context):
+        """List the policies on offer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """Describe one policy: bounds, lattice and provenance of its table.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchPolicies(self, request, context):
+        """Send the policies on offer now, and again whenever they change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTable(self, request, context):
+        """Send the files of one table in pieces, so that a worker can decide without the planner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +139,36 @@ def add_PlannerServiceServicer_to_server(servicer, server):
                     request_deserializer=planner_dot_v1_dot_planner__pb2.DecideRequest.FromString,
                     response_serializer=planner_dot_v1_dot_planner__pb2.DecideResponse.SerializeToString,
             ),
+            'DecideBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideBatch,
+                    request_deserializer=planner_dot_v1_dot_planner__pb2.DecideBatchRequest.FromString,
+                    response_serializer=planner_dot_v1_dot_planner__pb2.DecideBatchResponse.SerializeToString,
+            ),
+            'RouteTrace': grpc.stream_stream_rpc_method_handler(
+                    servicer.RouteTrace,
+                    request_deserializer=planner_dot_v1_dot_planner__pb2.RouteTraceRequest.FromString,
+                    response_serializer=planner_dot_v1_dot_planner__pb2.RouteTraceResponse.SerializeToString,
+            ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=planner_dot_v1_dot_planner__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=planner_dot_v1_dot_planner__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=planner_dot_v1_dot_planner__pb2.GetPolicyRequest.FromString,
+                    response_serializer=planner_dot_v1_dot_planner__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'WatchPolicies': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchPolicies,
+                    request_deserializer=planner_dot_v1_dot_planner__pb2.WatchPoliciesRequest.FromString,
+                    response_serializer=planner_dot_v1_dot_planner__pb2.WatchPoliciesResponse.SerializeToString,
+            ),
+            'GetTable': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetTable,
+                    request_deserializer=planner_dot_v1_dot_planner__pb2.GetTableRequest.FromString,
+                    response_serializer=planner_dot_v1_dot_planner__pb2.GetTableResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'planner.v1.PlannerService', rpc_method_handlers)
@@ -74,6 +180,8 @@ def add_PlannerServiceServicer_to_server(servicer, server):
 class PlannerService:
     """Decides, step by step, whether the expensive model should rewrite a step that the cheap model proposed.
     The service remembers nothing between calls: the worker carries the belief, and any replica can answer.
+    A refusal is INVALID_ARGUMENT with google.rpc.BadRequest naming the field, or NOT_FOUND for an unknown policy; every refusal
+    carries google.rpc.ErrorInfo of the domain "planner.v1". RESOURCE_EXHAUSTED says when to come back in google.rpc.RetryInfo.
     """
 
     @staticmethod
@@ -93,6 +201,168 @@ class PlannerService:
             '/planner.v1.PlannerService/Decide',
             planner_dot_v1_dot_planner__pb2.DecideRequest.SerializeToString,
             planner_dot_v1_dot_planner__pb2.DecideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/planner.v1.PlannerService/DecideBatch',
+            planner_dot_v1_dot_planner__pb2.DecideBatchRequest.SerializeToString,
+            planner_dot_v1_dot_planner__pb2.DecideBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RouteTrace(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/planner.v1.PlannerService/RouteTrace',
+            planner_dot_v1_dot_planner__pb2.RouteTraceRequest.SerializeToString,
+            planner_dot_v1_dot_planner__pb2.RouteTraceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/planner.v1.PlannerService/ListPolicies',
+            planner_dot_v1_dot_planner__pb2.ListPoliciesRequest.SerializeToString,
+            planner_dot_v1_dot_planner__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/planner.v1.PlannerService/GetPolicy',
+            planner_dot_v1_dot_planner__pb2.GetPolicyRequest.SerializeToString,
+            planner_dot_v1_dot_planner__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/planner.v1.PlannerService/WatchPolicies',
+            planner_dot_v1_dot_planner__pb2.WatchPoliciesRequest.SerializeToString,
+            planner_dot_v1_dot_planner__pb2.WatchPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/planner.v1.PlannerService/GetTable',
+            planner_dot_v1_dot_planner__pb2.GetTableRequest.SerializeToString,
+            planner_dot_v1_dot_planner__pb2.GetTableResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,6 +29,8 @@ GRPC_VERSION: str
 class PlannerServiceStub:
     """Decides, step by step, whether the expensive model should rewrite a step that the cheap model proposed.
     The service remembers nothing between calls: the worker carries the belief, and any replica can answer.
+    A refusal is INVALID_ARGUMENT with google.rpc.BadRequest naming the field, or NOT_FOUND for an unknown policy; every refusal
+    carries google.rpc.ErrorInfo of the domain "planner.v1". RESOURCE_EXHAUSTED says when to come back in google.rpc.RetryInfo.
     """
 
     @_typing.overload
@@ -36,21 +38,49 @@ class PlannerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PlannerServiceAsyncStub: ...
     Decide: _grpc.UnaryUnaryMultiCallable[_planner_pb2.DecideRequest, _planner_pb2.DecideResponse]
-    """Decide one proposal. INVALID_ARGUMENT names the field that is not accepted; NOT_FOUND an unknown policy."""
+    """Decide one proposal."""
+    DecideBatch: _grpc.UnaryUnaryMultiCallable[_planner_pb2.DecideBatchRequest, _planner_pb2.DecideBatchResponse]
+    """Decide many proposals, of any traces and policies, in columns. One that is refused does not hurt the others."""
+    RouteTrace: _grpc.StreamStreamMultiCallable[_planner_pb2.RouteTraceRequest, _planner_pb2.RouteTraceResponse]
+    """Decide proposals as they come on one stream, in order. One that is refused does not end the stream."""
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_planner_pb2.ListPoliciesRequest, _planner_pb2.ListPoliciesResponse]
+    """List the policies on offer."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_planner_pb2.GetPolicyRequest, _planner_pb2.GetPolicyResponse]
+    """Describe one policy: bounds, lattice and provenance of its table."""
+    WatchPolicies: _grpc.UnaryStreamMultiCallable[_planner_pb2.WatchPoliciesRequest, _planner_pb2.WatchPoliciesResponse]
+    """Send the policies on offer now, and again whenever they change."""
+    GetTable: _grpc.UnaryStreamMultiCallable[_planner_pb2.GetTableRequest, _planner_pb2.GetTableResponse]
+    """Send the files of one table in pieces, so that a worker can decide without the planner."""
 
 @_typing.type_check_only
 class PlannerServiceAsyncStub(PlannerServiceStub):
     """Decides, step by step, whether the expensive model should rewrite a step that the cheap model proposed.
     The service remembers nothing between calls: the worker carries the belief, and any replica can answer.
+    A refusal is INVALID_ARGUMENT with google.rpc.BadRequest naming the field, or NOT_FOUND for an unknown policy; every refusal
+    carries google.rpc.ErrorInfo of the domain "planner.v1". RESOURCE_EXHAUSTED says when to come back in google.rpc.RetryInfo.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Decide: _aio.UnaryUnaryMultiCallable[_planner_pb2.DecideRequest, _planner_pb2.DecideResponse]  # type: ignore[assignment]
-    """Decide one proposal. INVALID_ARGUMENT names the field that is not accepted; NOT_FOUND an unknown policy."""
+    """Decide one proposal."""
+    DecideBatch: _aio.UnaryUnaryMultiCallable[_planner_pb2.DecideBatchRequest, _planner_pb2.DecideBatchResponse]  # type: ignore[assignment]
+    """Decide many proposals, of any traces and policies, in columns. One that is refused does not hurt the others."""
+    RouteTrace: _aio.StreamStreamMultiCallable[_planner_pb2.RouteTraceRequest, _planner_pb2.RouteTraceResponse]  # type: ignore[assignment]
+    """Decide proposals as they come on one stream, in order. One that is refused does not end the stream."""
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_planner_pb2.ListPoliciesRequest, _planner_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """List the policies on offer."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_planner_pb2.GetPolicyRequest, _planner_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """Describe one policy: bounds, lattice and provenance of its table."""
+    WatchPolicies: _aio.UnaryStreamMultiCallable[_planner_pb2.WatchPoliciesRequest, _planner_pb2.WatchPoliciesResponse]  # type: ignore[assignment]
+    """Send the policies on offer now, and again whenever they change."""
+    GetTable: _aio.UnaryStreamMultiCallable[_planner_pb2.GetTableRequest, _planner_pb2.GetTableResponse]  # type: ignore[assignment]
+    """Send the files of one table in pieces, so that a worker can decide without the planner."""
 
 class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Decides, step by step, whether the expensive model should rewrite a step that the cheap model proposed.
     The service remembers nothing between calls: the worker carries the belief, and any replica can answer.
+    A refusal is INVALID_ARGUMENT with google.rpc.BadRequest naming the field, or NOT_FOUND for an unknown policy; every refusal
+    carries google.rpc.ErrorInfo of the domain "planner.v1". RESOURCE_EXHAUSTED says when to come back in google.rpc.RetryInfo.
     """
 
     @_abc_1.abstractmethod
@@ -59,6 +89,54 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _planner_pb2.DecideRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_planner_pb2.DecideResponse, _abc.Awaitable[_planner_pb2.DecideResponse]]:
-        """Decide one proposal. INVALID_ARGUMENT names the field that is not accepted; NOT_FOUND an unknown policy."""
+        """Decide one proposal."""
+
+    @_abc_1.abstractmethod
+    def DecideBatch(
+        self,
+        request: _planner_pb2.DecideBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.DecideBatchResponse, _abc.Awaitable[_planner_pb2.DecideBatchResponse]]:
+        """Decide many proposals, of any traces and policies, in columns. One that is refused does not hurt the others."""
+
+    @_abc_1.abstractmethod
+    def RouteTrace(
+        self,
+        request_iterator: _MaybeAsyncIterator[_planner_pb2.RouteTraceRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_planner_pb2.RouteTraceResponse], _abc.AsyncIterator[_planner_pb2.RouteTraceResponse]]:
+        """Decide proposals as they come on one stream, in order. One that is refused does not end the stream."""
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _planner_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.ListPoliciesResponse, _abc.Awaitable[_planner_pb2.ListPoliciesResponse]]:
+        """List the policies on offer."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _planner_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.GetPolicyResponse, _abc.Awaitable[_planner_pb2.GetPolicyResponse]]:
+        """Describe one policy: bounds, lattice and provenance of its table."""
+
+    @_abc_1.abstractmethod
+    def WatchPolicies(
+        self,
+        request: _planner_pb2.WatchPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_planner_pb2.WatchPoliciesResponse], _abc.AsyncIterator[_planner_pb2.WatchPoliciesResponse]]:
+        """Send the policies on offer now, and again whenever they change."""
+
+    @_abc_1.abstractmethod
+    def GetTable(
+        self,
+        request: _planner_pb2.GetTableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_planner_pb2.GetTableResponse], _abc.AsyncIterator[_planner_pb2.GetTableResponse]]:
+        """Send the files of one table in pieces, so that a worker can decide without the planner."""
 
 def add_PlannerServiceServicer_to_server(servicer: PlannerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

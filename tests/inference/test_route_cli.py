@@ -15,7 +15,7 @@ import pytest
 from inference.lab.shipped import lab_places, lab_problems
 from inference.records import read_episodes
 from planner.table import PolicyTable
-from tests.planner.test_service import start
+from tests.planner.servers import start
 
 pytestmark = pytest.mark.models
 TRIM = [sys.executable, "-m", "inference"]

@@ -2,15 +2,13 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.planner.test_service import start, stop
+from tests.planner.servers import TRIM, start, stop
 
-TRIM = [sys.executable, "-m", "inference"]
 DECIDE = ["decide", "--lambda", "0.0025", "--scores", "0.98,0.91,0.32", "--tokens", "48", "--json"]
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,24 +23,10 @@ from planner.local import LocalPlanner
 from planner.table import PolicyTable
 from planner.v1 import planner_pb2 as pb
 from planner.v1 import planner_pb2_grpc as pb_grpc
+from tests.planner.servers import TRIM, start, stop
 
-TRIM = [sys.executable, "-m", "inference"]
 SERVICE = "planner.v1.PlannerService"
-
-
-def start(tables: Path, *options: str, listen: str = "127.0.0.1:0") -> tuple["subprocess.Popen[str]", dict[str, Any]]:
-    command = [*TRIM, "serve", "--tables", str(tables), "--listen", listen, "--json", *options]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    return process, json.loads(process.stdout.readline())
-
-
-def stop(process: "subprocess.Popen[str]") -> int:
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
-    return process.returncode
+SURE = pb.Belief(correct=1, derailed=0, recoverable=0)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +100,8 @@ async def test_the_wire_takes_whole_score_lists(
     [
         ({"policy_id": ""}, grpc.StatusCode.INVALID_ARGUMENT, "policy_id"),
         ({"policy_id": "pomdp:0.5"}, grpc.StatusCode.NOT_FOUND, "lambda"),
-        ({"policy_id": "nobody"}, grpc.StatusCode.NOT_FOUND, "id"),
+        ({"policy_id": None, "lam": 0.5}, grpc.StatusCode.NOT_FOUND, "lambda"),
+        ({"policy_id": "nobody"}, grpc.StatusCode.NOT_FOUND, "policy_id"),
         ({"step": None}, grpc.StatusCode.INVALID_ARGUMENT, "step"),
         ({"step": 0, "scores": pb.Scores()}, grpc.StatusCode.INVALID_ARGUMENT, "scores"),
         ({"step": 2}, grpc.StatusCode.INVALID_ARGUMENT, "scores"),
@@ -129,11 +115,17 @@ async def test_the_wire_takes_whole_score_lists(
             grpc.StatusCode.INVALID_ARGUMENT,
             "m is 0.5",
         ),
-        ({"belief": pb.Belief(correct=1)}, grpc.StatusCode.INVALID_ARGUMENT, "last_action"),
-        ({"belief": pb.Belief(correct=2), "last_action": 1}, grpc.StatusCode.INVALID_ARGUMENT, "belief"),
+        ({"scores": None, "features": pb.Features(newest=0.5)}, grpc.StatusCode.INVALID_ARGUMENT, "features.earlier"),
+        ({"belief": pb.Belief(correct=1)}, grpc.StatusCode.INVALID_ARGUMENT, "all three"),
+        ({"belief": SURE}, grpc.StatusCode.INVALID_ARGUMENT, "last_action"),
+        (
+            {"belief": pb.Belief(correct=2, derailed=0, recoverable=0), "last_action": 1},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "belief",
+        ),
         ({"last_action": 7}, grpc.StatusCode.INVALID_ARGUMENT, "last_action"),
         ({"step": 2, "scores": pb.Scores(values=[0.5, 0.5])}, grpc.StatusCode.INVALID_ARGUMENT, "belief"),
-        ({"scores": pb.Scores(values=[0.5] * 20000)}, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max"),
+        ({"scores": pb.Scores(values=[0.5] * 1310720)}, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max"),
     ],
 )
 async def test_bad_requests_get_a_precise_status(
@@ -207,7 +199,7 @@ def test_a_child_planner_still_listens_to_sigterm(table_directory: Path) -> None
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 0
     _, errors = process.communicate()
-    assert errors == ""
+    assert [json.loads(line)["message"] for line in errors.splitlines()] == ["ready", "draining", "left"]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +208,7 @@ def test_a_child_planner_still_listens_to_sigterm(table_directory: Path) -> None
         ("0.0.0.0:0", "loopback"),
         ("example.org:1", "loopback"),
         ("nonsense", "HOST:PORT"),
+        (":50051", "HOST:PORT"),
         ("127.0.0.1:port", "HOST:PORT"),
         ("127.0.0.1:99999", "HOST:PORT"),
         ("unix:", "HOST:PORT"),

@@ -1,0 +1,120 @@
+"""What decides while no planner answers.
+
+`continue` accepts every step, `thr:0.4` is a threshold, `table` is the very table that the planner decided from, fetched while it was
+there; `table,thr:0.4` says what decides until the table is here (without it, `continue`).
+
+A rule without a table cannot update a belief. So that a trace can go back to the planner, it hands on the last belief, and the uniform
+one where there is none.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kde.errors import InputError, TrimError
+from planner.decision import Action, Carry, Decision, Proposal
+from planner.v1 import planner_pb2 as pb
+
+if TYPE_CHECKING:
+    from planner.policies.catalogue import Catalogue
+
+_FORMS = "continue, thr:THRESHOLD, table, or table and one of the others: table,thr:0.4"
+_MOST_BYTES = 256 * 2**20
+_UNIFORM = (1 / 3, 1 / 3, 1 / 3)
+
+
+class Fallback:
+    """A declared fallback.
+
+    Args:
+        declared: in words, as above.
+
+    Raises:
+        InputError: it is something else.
+    """
+
+    def __init__(self, declared: str) -> None:
+        parts = declared.split(",")
+        self._wants_table = parts[0] == "table"
+        rule = (parts[1:] or ["continue"]) if self._wants_table else parts
+        if len(rule) != 1:
+            raise InputError("client", field="fallback", value=declared, remedy=f"write {_FORMS}")
+        self._threshold = _threshold(declared, rule[0])
+        self._catalogues: dict[str, Catalogue] = {}
+        self._hashes: dict[str, str] = {}
+        self._fetching: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that was declared is here: the table of every policy that has been asked for, if tables were."""
+        wanted = set(self._hashes.values())
+        return not self._wants_table or (bool(wanted) and wanted <= set(self._catalogues))
+
+    def decide(self, policy: str, proposal: Proposal, carry: Carry | None) -> Decision:
+        """Decide without the planner; the decision is marked.
+
+        Raises:
+            InputError: the table refuses the input.
+        """
+        catalogue = self._catalogues.get(self._hashes.get(policy, ""))
+        if catalogue is not None:
+            return replace(catalogue.get(policy).decide(proposal, carry), fallback=True)
+        action = Action.REGENERATE if proposal.newest < self._threshold else Action.CONTINUE
+        belief = None
+        if policy.startswith("pomdp"):
+            belief = _UNIFORM if carry is None or carry.belief is None else carry.belief
+        return Decision(action, policy, belief=belief, fallback=True)
+
+    def heard(self, decision: Decision, fetch: Callable[[str], AsyncIterable[pb.GetTableResponse]]) -> None:
+        """Take note of a planner's decision; the table behind it is fetched in the background if it is not here yet."""
+        if not self._wants_table or not decision.table_hash:
+            return
+        self._hashes[decision.policy] = decision.table_hash
+        idle = self._fetching is None or self._fetching.done()
+        if decision.table_hash not in self._catalogues and idle:
+            self._fetching = asyncio.create_task(self._fetch(decision.table_hash, fetch))
+
+    async def close(self) -> None:
+        """Stop fetching."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+
+    async def _fetch(self, table_hash: str, fetch: Callable[[str], AsyncIterable[pb.GetTableResponse]]) -> None:
+        files: dict[str, bytearray] = {}
+        async for piece in fetch(table_hash):
+            files.setdefault(piece.file, bytearray()).extend(piece.content)
+            if sum(map(len, files.values())) > _MOST_BYTES:
+                return
+        catalogue = await asyncio.to_thread(_read_table, files)
+        kept = list(self._catalogues.items())[-1:]  # the one before may still be what a policy was last decided by
+        self._catalogues = {**dict(kept), table_hash: catalogue}
+
+
+def _read_table(files: dict[str, bytearray]) -> "Catalogue":
+    from planner.policies.catalogue import Catalogue  # noqa: PLC0415  numerics load where a table is wanted
+    from planner.table import PolicyTable  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="trim-table-") as folder:
+        for name, content in files.items():
+            if Path(name).name != name:
+                raise TrimError(f"the planner sent a file named {name!r}")
+            (Path(folder) / name).write_bytes(content)
+        return Catalogue(PolicyTable.load(Path(folder)))
+
+
+def _threshold(declared: str, rule: str) -> float:
+    """Scores below it are regenerated: none of them for `continue`."""
+    family, _, number = rule.partition(":")
+    if rule == "continue":
+        return 0.0
+    try:
+        threshold = float(number) if family == "thr" else -1.0
+    except ValueError:
+        threshold = -1.0
+    if not 0 <= threshold <= 1:
+        raise InputError("client", field="fallback", value=declared, remedy=f"write {_FORMS}")
+    return threshold
