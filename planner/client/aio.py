@@ -139,22 +139,23 @@ class PlannerClient:
 
     async def _call(self, method: str, request: Any) -> Any:
         """One call, asked again while it fails in passing."""
+        began = asyncio.get_running_loop().time()
         try:
             try:
                 return await self._attempt(method, request)  # the hot path knows nothing of retries
             except aio.AioRpcError as error:
                 if not is_passing(error) or self._attempts == 1:
                     raise
-                return await self._retry(method, request, error)
+                return await self._retry(method, request, error, began)
         except aio.AioRpcError as error:
             raise refused_or_absent(self._servers, error) from error
 
-    async def _retry(self, method: str, request: Any, first: aio.AioRpcError) -> Any:
+    async def _retry(self, method: str, request: Any, first: aio.AioRpcError, began: float) -> Any:
         again = stamina.retry_context(
             on=when_to_retry, attempts=self._attempts, timeout=None, wait_initial=0.1, wait_max=2.0, wait_jitter=0.1
         )
         try:
-            async with asyncio.timeout(None if self._fallback is None else self._patience):
+            async with asyncio.timeout_at(None if self._fallback is None else began + self._patience):
                 async for attempt in again:
                     with attempt:
                         if attempt.num == 1:

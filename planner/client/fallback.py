@@ -8,11 +8,15 @@ one where there is none.
 """
 
 import asyncio
+import logging
 import tempfile
+import time
 from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from grpc.aio import AioRpcError
 
 from kde.errors import InputError, TrimError
 from planner.decision import Action, Carry, Decision, Proposal
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
     from planner.policies.catalogue import Catalogue
 
 _FORMS = "continue, thr:THRESHOLD, table, or table and one of the others: table,thr:0.4"
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 10.0
 _MOST_BYTES = 256 * 2**20
 _UNIFORM = (1 / 3, 1 / 3, 1 / 3)
 
@@ -46,6 +53,7 @@ class Fallback:
         self._catalogues: dict[str, Catalogue] = {}
         self._hashes: dict[str, str] = {}
         self._fetching: asyncio.Task[None] | None = None
+        self._not_before = 0.0
 
     @property
     def ready(self) -> bool:
@@ -73,7 +81,7 @@ class Fallback:
         if not self._wants_table or not decision.table_hash:
             return
         self._hashes[decision.policy] = decision.table_hash
-        idle = self._fetching is None or self._fetching.done()
+        idle = (self._fetching is None or self._fetching.done()) and time.monotonic() >= self._not_before
         if decision.table_hash not in self._catalogues and idle:
             self._fetching = asyncio.create_task(self._fetch(decision.table_hash, fetch))
 
@@ -84,14 +92,26 @@ class Fallback:
             await asyncio.gather(self._fetching, return_exceptions=True)
 
     async def _fetch(self, table_hash: str, fetch: Callable[[str], AsyncIterable[pb.GetTableResponse]]) -> None:
-        files: dict[str, bytearray] = {}
-        async for piece in fetch(table_hash):
-            files.setdefault(piece.file, bytearray()).extend(piece.content)
-            if sum(map(len, files.values())) > _MOST_BYTES:
-                return
-        catalogue = await asyncio.to_thread(_read_table, files)
+        try:
+            catalogue = await asyncio.to_thread(_read_table, await _gather(table_hash, fetch))
+        except (AioRpcError, TrimError, OSError) as error:
+            self._not_before = time.monotonic() + _RETRY_SECONDS
+            log.warning("the table of the fallback could not be fetched: %s", error)
+            return
         kept = list(self._catalogues.items())[-1:]  # the one before may still be what a policy was last decided by
         self._catalogues = {**dict(kept), table_hash: catalogue}
+
+
+async def _gather(table_hash: str, fetch: Callable[[str], AsyncIterable[pb.GetTableResponse]]) -> dict[str, bytearray]:
+    """The table's files by name."""
+    files: dict[str, bytearray] = {}
+    size = 0
+    async for piece in fetch(table_hash):
+        files.setdefault(piece.file, bytearray()).extend(piece.content)
+        size += len(piece.content)
+        if size > _MOST_BYTES:
+            raise TrimError(f"table {table_hash[:12]} has more than {_MOST_BYTES} bytes")
+    return files
 
 
 def _read_table(files: dict[str, bytearray]) -> "Catalogue":

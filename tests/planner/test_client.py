@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,7 +37,7 @@ def black_hole() -> Iterator[str]:
 async def planners_own(client: PlannerClient, proposal: Proposal, carry: Carry | None) -> Decision:
     """The first decision that is no fallback's."""
     async with asyncio.timeout(15):
-        while (decision := await client.decide("pomdp:0.002", proposal, carry)).fallback:
+        while (decision := await client.decide("pomdp:0.002", proposal, carry)).fallback:  # noqa: ASYNC110  of a server
             await asyncio.sleep(0.05)
     return decision
 
@@ -124,6 +125,26 @@ async def test_the_fetched_table_decides_like_the_planner_did(table_directory: P
             await until(lambda: client.ready_to_fall_back)
         alone = await client.decide("pomdp:0.002", SECOND, answered.carry)
         assert alone == replace(await local.decide("pomdp:0.002", SECOND, answered.carry), fallback=True)
+
+
+async def test_a_table_that_cannot_be_fetched_stops_nothing(
+    table_directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tables = tmp_path / "tables"
+    shutil.copytree(table_directory, tables)
+    with serving(tables, "--watch-seconds", "60") as server:
+        shutil.rmtree(tables)
+        async with PlannerClient(server.address, fallback="table", patience=0.5) as client:
+            for _ in range(20):
+                assert not (await client.decide("pomdp:0.002", FIRST, None)).fallback
+            await until(lambda: "could not be fetched" in caplog.text)
+            server.process.kill()
+            server.process.wait()
+            decision = await client.decide("pomdp:0.002", FIRST, None)
+            assert (decision.fallback, decision.action) == (True, Action.CONTINUE)
+            assert not client.ready_to_fall_back
+        server.process.returncode = 0  # it was told to
+    assert caplog.text.count("could not be fetched") == 1
 
 
 @pytest.mark.parametrize("declared", ["", "stop", "thr:", "thr:2", "thr:nan", "table,table", "thr:0.5,table"])
