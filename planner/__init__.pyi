@@ -2,9 +2,9 @@ from .build import Build as Build
 from .client import PlannerClient as PlannerClient
 from .client import PlannerRefusedError as PlannerRefusedError
 from .client import PlannerUnavailableError as PlannerUnavailableError
-from .curves import CostCurve as CostCurve
 from .client import Security as Security
 from .client import SyncPlannerClient as SyncPlannerClient
+from .curves import CostCurve as CostCurve
 from .decision import Action as Action
 from .decision import Carry as Carry
 from .decision import Decision as Decision

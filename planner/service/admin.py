@@ -14,7 +14,6 @@ from grpc import aio
 from kde.errors import InputError
 from planner.decision import UnknownPolicyError
 from planner.policies.offer import ACTIVE_FILE, ActivePolicies, Offer
-from planner.service.build_worker import described_pomdp
 from planner.service.builds import BuildOrder, running_build
 from planner.service.calls import CallRules, OpenCall, refusing
 from planner.service.information import policy_message, policy_messages
@@ -102,10 +101,6 @@ class AdminServicer:
         if wanted not in offer.tables:
             remedy = f"name one of {', '.join(offer.tables)}"
             raise InputError("request", field="table_hash", value=wanted, remedy=remedy)
-        try:
-            described_pomdp(offer.tables[wanted])
-        except InputError as error:
-            raise FailedPreconditionError(str(error)) from error
         return BuildOrder(offer.places[wanted], lam, gap)
 
     async def _build(self, order: BuildOrder, context: aio.ServicerContext[Any, Any], call: OpenCall) -> None:

@@ -12,29 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from kde.artefact import TOOL
-from kde.dynamics import Dynamics
-from kde.errors import InputError, TrimError
+from kde.errors import TrimError
 from planner.exact import solve_exact
-from planner.pomdp import RoutingPOMDP
 from planner.table import PolicyTable, tabulate
-
-
-def described_pomdp(table: PolicyTable) -> tuple[RoutingPOMDP, Dynamics]:
-    """The POMDP that a table was solved for: its cells, and the dynamics that its provenance keeps.
-
-    Raises:
-        InputError: the provenance has no dynamics.
-    """
-    parameters = table.provenance.get("parameters", {})
-    try:
-        dynamics = Dynamics.model_validate(parameters.get("dynamics"))
-    except ValidationError as error:
-        remedy = "build the first table of a POMDP with `trim tables build`, which keeps them"
-        raise InputError("table", field="provenance.dynamics", value=None, remedy=remedy) from error
-    return RoutingPOMDP.assemble(table.cells, dynamics), dynamics
 
 
 def build(place: Path, lam: float, gap: float, out: Path) -> None:
@@ -44,13 +25,12 @@ def build(place: Path, lam: float, gap: float, out: Path) -> None:
         TrimError: the table cannot be read, or the solver cannot do it.
     """
     table = PolicyTable.load(place)
-    pomdp, dynamics = described_pomdp(table)
     _tell({"stage": "solving"})
-    solutions = solve_exact(pomdp, [lam], gap=gap)
+    solutions = solve_exact(table.pomdp, [lam], gap=gap)
     _tell({"stage": "writing"})
-    parameters = {"solver": "exact", "gap": gap, "dynamics": dynamics.model_dump(mode="json")}
+    parameters = {"solver": "exact", "gap": gap}
     origin = {"tool": TOOL, "inputs": {"table": {"content_hash": table.content_hash}}, "parameters": parameters}
-    built = tabulate(pomdp, solutions, resolution=table.resolution, provenance=origin)
+    built = tabulate(table.pomdp, solutions, resolution=table.resolution, provenance=origin)
     _tell({"stage": "done", "table_hash": built.save(out)})
 
 

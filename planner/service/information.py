@@ -54,10 +54,7 @@ class InformationDesk:
                 policy=policy_message(table, lam),
                 max_steps=table.break_even.shape[1],
                 resolution=table.resolution,
-                p_weak=table.p_weak,
-                p_strong=table.p_strong,
-                strong_intercept=table.strong_intercept,
-                strong_slope=table.strong_slope,
+                pomdp_json=json.dumps(table.pomdp.description(), sort_keys=True),
                 provenance_json=json.dumps(table.provenance, sort_keys=True),
             )
 

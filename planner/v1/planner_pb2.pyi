@@ -762,23 +762,14 @@ class GetPolicyResponse(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     MAX_STEPS_FIELD_NUMBER: _builtins.int
     RESOLUTION_FIELD_NUMBER: _builtins.int
-    P_WEAK_FIELD_NUMBER: _builtins.int
-    P_STRONG_FIELD_NUMBER: _builtins.int
-    STRONG_INTERCEPT_FIELD_NUMBER: _builtins.int
-    STRONG_SLOPE_FIELD_NUMBER: _builtins.int
+    POMDP_JSON_FIELD_NUMBER: _builtins.int
     PROVENANCE_JSON_FIELD_NUMBER: _builtins.int
     max_steps: _builtins.int
     """T, the step limit of the table."""
     resolution: _builtins.int
     """n, lattice steps along an edge of the belief triangle."""
-    p_weak: _builtins.float
-    """p_w, probability that the cheap model's step is right given a right prefix."""
-    p_strong: _builtins.float
-    """p_s, the same for the expensive model."""
-    strong_intercept: _builtins.float
-    """Expected strong tokens of rewriting a step are intercept + slope times its tokens."""
-    strong_slope: _builtins.float
-    """Expected strong tokens of rewriting a step are intercept + slope times its tokens."""
+    pomdp_json: _builtins.str
+    """The routing POMDP that was solved, as JSON: step accuracies, hazard, token model, transitions and belief filter."""
     provenance_json: _builtins.str
     """Where the table comes from, as JSON: inputs with their SHA-256, parameters and tool version."""
     @_builtins.property
@@ -791,48 +782,33 @@ class GetPolicyResponse(_message.Message):
         policy: Global___Policy | None = ...,
         max_steps: _builtins.int | None = ...,
         resolution: _builtins.int | None = ...,
-        p_weak: _builtins.float | None = ...,
-        p_strong: _builtins.float | None = ...,
-        strong_intercept: _builtins.float | None = ...,
-        strong_slope: _builtins.float | None = ...,
+        pomdp_json: _builtins.str | None = ...,
         provenance_json: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps", "_p_strong", b"_p_strong", "_p_weak", b"_p_weak", "_policy", b"_policy", "_provenance_json", b"_provenance_json", "_resolution", b"_resolution", "_strong_intercept", b"_strong_intercept", "_strong_slope", b"_strong_slope", "max_steps", b"max_steps", "p_strong", b"p_strong", "p_weak", b"p_weak", "policy", b"policy", "provenance_json", b"provenance_json", "resolution", b"resolution", "strong_intercept", b"strong_intercept", "strong_slope", b"strong_slope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps", "_policy", b"_policy", "_pomdp_json", b"_pomdp_json", "_provenance_json", b"_provenance_json", "_resolution", b"_resolution", "max_steps", b"max_steps", "policy", b"policy", "pomdp_json", b"pomdp_json", "provenance_json", b"provenance_json", "resolution", b"resolution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps", "_p_strong", b"_p_strong", "_p_weak", b"_p_weak", "_policy", b"_policy", "_provenance_json", b"_provenance_json", "_resolution", b"_resolution", "_strong_intercept", b"_strong_intercept", "_strong_slope", b"_strong_slope", "max_steps", b"max_steps", "p_strong", b"p_strong", "p_weak", b"p_weak", "policy", b"policy", "provenance_json", b"provenance_json", "resolution", b"resolution", "strong_intercept", b"strong_intercept", "strong_slope", b"strong_slope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps", "_policy", b"_policy", "_pomdp_json", b"_pomdp_json", "_provenance_json", b"_provenance_json", "_resolution", b"_resolution", "max_steps", b"max_steps", "policy", b"policy", "pomdp_json", b"pomdp_json", "provenance_json", b"provenance_json", "resolution", b"resolution"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_steps: _TypeAlias = _typing.Literal["max_steps"]  # noqa: Y015
     _WhichOneofArgType__max_steps: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps"]  # noqa: Y015
-    _WhichOneofReturnType__p_strong: _TypeAlias = _typing.Literal["p_strong"]  # noqa: Y015
-    _WhichOneofArgType__p_strong: _TypeAlias = _typing.Literal["_p_strong", b"_p_strong"]  # noqa: Y015
-    _WhichOneofReturnType__p_weak: _TypeAlias = _typing.Literal["p_weak"]  # noqa: Y015
-    _WhichOneofArgType__p_weak: _TypeAlias = _typing.Literal["_p_weak", b"_p_weak"]  # noqa: Y015
     _WhichOneofReturnType__policy: _TypeAlias = _typing.Literal["policy"]  # noqa: Y015
     _WhichOneofArgType__policy: _TypeAlias = _typing.Literal["_policy", b"_policy"]  # noqa: Y015
+    _WhichOneofReturnType__pomdp_json: _TypeAlias = _typing.Literal["pomdp_json"]  # noqa: Y015
+    _WhichOneofArgType__pomdp_json: _TypeAlias = _typing.Literal["_pomdp_json", b"_pomdp_json"]  # noqa: Y015
     _WhichOneofReturnType__provenance_json: _TypeAlias = _typing.Literal["provenance_json"]  # noqa: Y015
     _WhichOneofArgType__provenance_json: _TypeAlias = _typing.Literal["_provenance_json", b"_provenance_json"]  # noqa: Y015
     _WhichOneofReturnType__resolution: _TypeAlias = _typing.Literal["resolution"]  # noqa: Y015
     _WhichOneofArgType__resolution: _TypeAlias = _typing.Literal["_resolution", b"_resolution"]  # noqa: Y015
-    _WhichOneofReturnType__strong_intercept: _TypeAlias = _typing.Literal["strong_intercept"]  # noqa: Y015
-    _WhichOneofArgType__strong_intercept: _TypeAlias = _typing.Literal["_strong_intercept", b"_strong_intercept"]  # noqa: Y015
-    _WhichOneofReturnType__strong_slope: _TypeAlias = _typing.Literal["strong_slope"]  # noqa: Y015
-    _WhichOneofArgType__strong_slope: _TypeAlias = _typing.Literal["_strong_slope", b"_strong_slope"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_steps) -> _WhichOneofReturnType__max_steps | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__p_strong) -> _WhichOneofReturnType__p_strong | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__p_weak) -> _WhichOneofReturnType__p_weak | None: ...
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__policy) -> _WhichOneofReturnType__policy | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pomdp_json) -> _WhichOneofReturnType__pomdp_json | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__provenance_json) -> _WhichOneofReturnType__provenance_json | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__resolution) -> _WhichOneofReturnType__resolution | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__strong_intercept) -> _WhichOneofReturnType__strong_intercept | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__strong_slope) -> _WhichOneofReturnType__strong_slope | None: ...
 
 Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
 

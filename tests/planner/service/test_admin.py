@@ -9,7 +9,6 @@ import psutil
 import pytest
 from grpc import aio
 
-from kde.dynamics import Dynamics
 from planner.client import PlannerClient, PlannerRefusedError
 from planner.exact import solve_exact
 from planner.pomdp import RoutingPOMDP
@@ -21,13 +20,9 @@ from tests.planner.servers import FIRST, Server, serving, until
 
 @pytest.fixture(scope="module")
 def built(pomdp: RoutingPOMDP, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of one table that knows the dynamics it was solved for."""
+    """A folder of one table."""
     folder = tmp_path_factory.mktemp("folder")
-    dynamics = Dynamics(
-        p_weak=pomdp.p_weak, p_strong=pomdp.p_strong, hazard=tuple(pomdp.hazard.tolist()), tokens=pomdp.tokens
-    )
-    origin = {"parameters": {"dynamics": dynamics.model_dump(mode="json")}}
-    tabulate(pomdp, solve_exact(pomdp, [0.002]), provenance=origin).save(folder / "first")
+    tabulate(pomdp, solve_exact(pomdp, [0.002])).save(folder / "first")
     return folder
 
 
