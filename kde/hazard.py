@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import gaussian_kde
 
 from kde.errors import InputError
 from kde.samples import Array
@@ -45,6 +44,8 @@ def smoothed_hazard(last_steps: ArrayLike, *, max_steps: int, factor: float = 0.
     Raises:
         InputError: fewer than two different last steps.
     """
+    from scipy.stats import gaussian_kde  # noqa: PLC0415  a planner that only reads tables does not wait for it
+
     ends = np.clip(np.asarray(last_steps, dtype=np.float64), 2, max_steps)
     if np.unique(ends).size < 2:
         remedy = "smoothing needs answers of different lengths: use kaplan-meier"

@@ -40,9 +40,9 @@ class ModelOptions:
     max_steps: Annotated[int | None, Parameter(help="T; by default the length of the hazard, which must agree")] = None
     transitions: Annotated[Transitions, Parameter(help="what follows on a decision")] = Transitions.TWO_STAGE
     filter: Annotated[FilterKind | None, Parameter(help="belief filter; by default the observation model's")] = None
-    filter_features: Annotated[Features | None, Parameter(help="scores that --filter believes: m,r unless given")] = (
-        None
-    )
+    filter_features: Annotated[
+        Features | None, Parameter(help="scores that --filter tempered believes: joint unless given")
+    ] = None
     filter_exponent: Annotated[float | None, Parameter(help="power of the likelihood under --filter tempered")] = None
 
     def pomdp(self) -> RoutingPOMDP:
