@@ -44,6 +44,8 @@ def smoothed_hazard(last_steps: ArrayLike, *, max_steps: int, factor: float = 0.
     Raises:
         InputError: fewer than two different last steps.
     """
+    from scipy.stats import gaussian_kde  # noqa: PLC0415  a planner that only reads tables does not wait for it
+
     ends = np.clip(np.asarray(last_steps, dtype=np.float64), 2, max_steps)
     if np.unique(ends).size < 2:
         remedy = "smoothing needs answers of different lengths: use kaplan-meier"

@@ -69,6 +69,8 @@ def fit_tokens(weak: Sequence[Trace], strong: Sequence[Trace], *, bins: int) -> 
 
 def robust_line(x: Array, y: Array) -> tuple[float, float]:
     """Intercept and slope, both at least 0, of the line with the least Huber loss; without spread in x, the level alone."""
+    from scipy.optimize import least_squares  # noqa: PLC0415  a planner that only reads tables does not wait for it
+
     if np.ptp(x) == 0:
         return float(np.median(y)), 0.0
     start = np.array([0.0, float(np.median(y) / np.median(x))])

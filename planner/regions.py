@@ -22,7 +22,7 @@ _MEANINGS = "S0: every step right     S1: derailed     S2: newest step wrong"
 
 
 def draw_regions(table: PolicyTable, path: Path, *, steps: Sequence[int], lambdas: Sequence[float]) -> None:
-    """Draw one triangle a lambda (rows) and step (columns), and the final step, which is the same for all, as PNG.
+    """Draw one triangle a lambda (rows) and step (columns), and the last step, as PNG.
 
     Colours say up to which length a proposal is regenerated, by the table's own token bins.
 
@@ -37,7 +37,7 @@ def draw_regions(table: PolicyTable, path: Path, *, steps: Sequence[int], lambda
     counts, prices = _bins(table)
     shades = mpl.colormaps["YlGnBu"](np.linspace(0.85, 0.25, len(counts)) if len(counts) > 1 else [0.6])
     colours = [(0.93, 0.93, 0.93, 1.0), *map(tuple, shades[::-1])]
-    columns = [*((f"step {step}", step - 1, 0) for step in steps), ("final step", 0, 1)]
+    columns = [*((f"step {step}", step - 1, 0) for step in steps), ("final step", table.pomdp.max_steps - 1, 1)]
     figure = Figure(figsize=(2.3 * len(columns), 2.25 * len(lambdas) + 1.0), layout="constrained")
     axes = figure.subplots(len(lambdas), len(columns), squeeze=False)
     for row, lam in zip(axes, lambdas, strict=True):

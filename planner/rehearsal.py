@@ -81,13 +81,16 @@ class Stage:
         """Rehearse the two models alone.
 
         Raises:
-            InputError: there are fewer than two episodes, or no gap between the two models.
+            InputError: there are fewer than two episodes, M_s costs nothing, or there is no gap between the two models.
         """
         if episodes < 2:
             raise InputError("simulation", field="episodes", value=episodes, remedy="at least 2")
         weak, strong = (
             simulate(pomdp, policy, episodes=episodes, rng=np.random.default_rng(seed)) for policy in (WEAK, STRONG)
         )
+        if not strong.strong_tokens.any():
+            remedy = "M_s's steps must cost something: look at the token model"
+            raise InputError("simulation", field="strong tokens", value=0.0, remedy=remedy)
         if strong.correct.mean() <= weak.correct.mean():
             remedy = "in simulation M_s alone is not better than M_w alone: p_s must be above p_w"
             raise InputError("simulation", field="gap", value=float(strong.correct.mean()), remedy=remedy)

@@ -3,8 +3,8 @@ using TrimSARSOP: build_model, solve_appl, solve_native
 using POMDPs: actions, discount, initialstate, isterminal, observation, reward, states, transition
 using POMDPTools: pdf
 
-# Two hidden states, a noisy look, and one decision: listening costs 0.1, then one of two guesses ends the episode.
-# States: 1 left, 2 right, 3 end. Actions: 1 guess left, 2 guess right. A start is not needed: b0 has seen the look already.
+# One decision: something is left or right, and a guess, which pays 1 if it is right, ends the episode.
+# States: 1 left, 2 right, 3 end. Actions: 1 guess left, 2 guess right.
 function guessing()
     T = zeros(3, 2, 3)
     T[:, :, 3] .= 1.0

@@ -97,6 +97,9 @@ def test_a_stage_needs_a_gap_and_episodes(pomdp: RoutingPOMDP) -> None:
         Stage.of(replace(pomdp, p_strong=0.5), episodes=1000, seed=0)
     with pytest.raises(InputError, match="episodes"):
         Stage.of(pomdp, episodes=1, seed=0)
+    free = TokenModel(counts=(20,), weights=(1,), strong_intercept=0, strong_slope=0)
+    with pytest.raises(InputError, match="strong tokens"):
+        Stage.of(replace(pomdp, tokens=free), episodes=100, seed=0)
 
 
 def test_ratios_come_with_their_error() -> None:

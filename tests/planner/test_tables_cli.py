@@ -139,6 +139,9 @@ def test_a_policy_is_exported(built: Path, tmp_path: Path) -> None:
     pomdp = RoutingPOMDP.from_json((tmp_path / "X" / "pomdp.json").read_bytes())
     assert pomdp.description() == PolicyTable.load(built).pomdp.description()
     assert (tmp_path / "X" / "model.pomdpx").read_text().startswith("<?xml")
+    again = document("build", "--pomdp", tmp_path / "X" / "pomdp.json", "--lambda", "0.004", "--out", tmp_path / "T")
+    (policy,) = again["policies"]
+    assert policy["value"] == PolicyTable.load(built).entries[1].value
 
 
 def test_a_budget_becomes_a_price(built: Path, tmp_path: Path) -> None:
@@ -188,6 +191,7 @@ def test_accuracies_by_step_filters_and_limits_are_taken(options: list[str], tmp
         ({"--filter": "bayes", "--filter-exponent": "0.5"}, "--filter"),
         ({"--observation-model": "A"}, "one of --observation-model and --observation-cells"),
         ({"--dynamics": "d.json"}, "dynamics"),
+        ({"--pomdp": "p.json"}, "--pomdp is 'p.json'"),
         ({"--observation-cells": "absent.npz"}, "absent.npz"),
     ],
 )

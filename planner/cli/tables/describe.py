@@ -1,6 +1,6 @@
 """From the command line's options to a routing POMDP, with the files behind it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,10 @@ from planner.pomdp import RoutingPOMDP, StepProbability, Transitions
 class ModelOptions:
     """What there is to solve: observations from a model or from cells, dynamics from a file or option by option."""
 
+    description: Annotated[
+        Path | None,
+        Parameter(name="--pomdp", help="JSON file of a whole POMDP, as `export` writes it; instead of all others"),
+    ] = None
     observation_model: Annotated[Path | None, Parameter(help="directory written by `trim kde fit`")] = None
     observation_cells: Annotated[
         Path | None, Parameter(help="npz file of cells, Sk_probs and Sk_points, instead of --observation-model")
@@ -40,9 +44,9 @@ class ModelOptions:
     max_steps: Annotated[int | None, Parameter(help="T; by default the length of the hazard, which must agree")] = None
     transitions: Annotated[Transitions, Parameter(help="what follows on a decision")] = Transitions.TWO_STAGE
     filter: Annotated[FilterKind | None, Parameter(help="belief filter; by default the observation model's")] = None
-    filter_features: Annotated[Features | None, Parameter(help="scores that --filter believes: m,r unless given")] = (
-        None
-    )
+    filter_features: Annotated[
+        Features | None, Parameter(help="scores that --filter tempered believes: joint unless given")
+    ] = None
     filter_exponent: Annotated[float | None, Parameter(help="power of the likelihood under --filter tempered")] = None
 
     def pomdp(self) -> RoutingPOMDP:
@@ -51,6 +55,8 @@ class ModelOptions:
         Raises:
             InputError: options are missing, exclude each other or are out of range.
         """
+        if self.description is not None:
+            return self._described(self.description)
         cells, fitted = self._observations()
         chosen = self._filter(fitted)
         if self.dynamics is not None:
@@ -68,6 +74,7 @@ class ModelOptions:
         hazard = None if self.hazard is None else Path(self.hazard.rpartition(":")[0])
         model = None if self.observation_model is None else self.observation_model / "model.json"
         files = {
+            "pomdp": self.description,
             "observation_model": model,
             "observation_cells": self.observation_cells,
             "dynamics": self.dynamics,
@@ -75,6 +82,16 @@ class ModelOptions:
         }
         read = provenance({role: path for role, path in files.items() if path is not None}, {})
         return dict(read["inputs"])
+
+    def _described(self, path: Path) -> RoutingPOMDP:
+        if replace(self, description=None) != ModelOptions():
+            remedy = "it describes everything: give no other option of the POMDP"
+            raise InputError("tables build", field="--pomdp", value=str(path), remedy=remedy)
+        try:
+            return RoutingPOMDP.from_json(path.read_bytes(), source=path)
+        except OSError as error:
+            remedy = "name a file that `trim tables export` wrote"
+            raise InputError(path, field="file", value=error.strerror, remedy=remedy) from error
 
     def _observations(self) -> tuple[Array, BeliefFilter]:
         if self.observation_model is not None and self.observation_cells is None:

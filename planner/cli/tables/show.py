@@ -8,7 +8,6 @@ from cyclopts import Parameter
 
 from kde.terminal import AsJson
 from planner.cli.tables.report import report
-from planner.regions import draw_regions
 from planner.table import PolicyTable
 
 _MOST_ROWS = 5
@@ -31,6 +30,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the policies of a table: lambda, value and bounds, and a picture of where each regenerates."""
+    from planner.regions import draw_regions  # noqa: PLC0415  only who draws waits for matplotlib
+
     loaded = PolicyTable.load(table)
     known = [entry.lam for entry in loaded.entries]
     drawn = lambdas or [known[i] for i in np.unique(np.linspace(0, len(known) - 1, _MOST_ROWS).round().astype(int))]
