@@ -65,7 +65,7 @@ def run(
     settings = ServeSettings.read(config, given)
     if settings.traces:
         check_tracing()
-    log_as_json(settings.log_level, worker=0)
+    log_as_json(settings.log_level, worker=0 if settings.workers == 1 else None)
     store = TableStore(settings.tables)
 
     def announce(address: str) -> None:

@@ -8,8 +8,8 @@ from pythonjsonlogger.json import JsonFormatter
 from planner.service.settings import LogLevel
 
 
-def log_as_json(level: LogLevel, *, worker: int) -> None:
-    """Send every log record of this process to standard error as JSON."""
+def log_as_json(level: LogLevel, *, worker: int | None) -> None:
+    """Send every log record of this process to standard error as JSON, with the worker's number; the parent of workers has none."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter(

@@ -32,7 +32,7 @@ class TableStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._signature = self._look()
+        self._signature = self._seen = self._look()
         self.offer = Offer.load(directory)
         self.loaded_at = time.time()
         self.reloads = self.refused_reloads = 0
@@ -82,13 +82,15 @@ class TableStore:
 
     async def watch(self, every: float) -> None:
         """Reload whenever the directory has changed and then kept still for one interval, until cancelled."""
-        before = self._signature
         while True:
             await asyncio.sleep(every)
-            now = self._look()
-            if now == before and now != self._signature:
+            if self.settled():
                 await self.reload()
-            before = now
+
+    def settled(self) -> bool:
+        """Whether the directory is not what was loaded last, and looks as it did at the last call: a copy under way is left alone."""
+        before, self._seen = self._seen, self._look()
+        return self._seen == before != self._signature
 
     @property
     def stale(self) -> bool:

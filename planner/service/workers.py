@@ -61,7 +61,7 @@ def _watch(fleet: "_Fleet", signals: "_Signals", *, until_stdin_closes: bool) ->
             return
         if signals.take_hang_up():
             fleet.reload()
-        elif fleet.store.stale:  # workers follow on their own; this is for those that start later
+        elif fleet.store.settled():  # workers follow on their own; this is for those that start later
             fleet.store.reload_here()
         fleet.replace_dead()
 
