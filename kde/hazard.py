@@ -50,7 +50,6 @@ def smoothed_hazard(last_steps: ArrayLike, *, max_steps: int, factor: float = 0.
     if np.unique(ends).size < 2:
         remedy = "smoothing needs answers of different lengths: use kaplan-meier"
         raise InputError("hazard", field="last step", value=ends[:9].tolist(), remedy=remedy)
-    from scipy.stats import gaussian_kde  # noqa: PLC0415  half a second that a server's start can do without
 
     density = gaussian_kde(ends, bw_method=factor)(np.arange(2, max_steps + 1))
     mass = density / density.sum()

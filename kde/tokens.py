@@ -80,8 +80,6 @@ def robust_line(x: Array, y: Array) -> tuple[float, float]:
     def residuals_of(line: Array) -> Array:
         return np.asarray(line[0] + line[1] * x - y, dtype=np.float64)
 
-    from scipy.optimize import least_squares  # noqa: PLC0415  a server that reads a token model does without
-
     found = least_squares(
         residuals_of,
         start,
