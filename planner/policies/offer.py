@@ -5,9 +5,10 @@ it every lambda of every table is, and no two tables may have the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kde.artefact import replace_file
@@ -60,7 +61,7 @@ class Offer:
             ArtefactError: a table cannot be trusted, or there is none.
             InputError: two tables answer for one lambda, or `active.json` names a table that is not there.
         """
-        loaded = {place: PolicyTable.load(place) for place in table_places(directory)}
+        loaded = {place: _load(place) for place in table_places(directory)}
         tables = {table.content_hash: table for table in loaded.values()}
         places = {table.content_hash: place for place, table in loaded.items()}
         active = _read_active(directory)
@@ -89,6 +90,13 @@ def table_places(directory: Path) -> list[Path]:
             remedy="name a directory that holds a table",
         )
     return places
+
+
+def _load(place: Path) -> PolicyTable:
+    """A table with its arrays copied: what serves must not change, or be cut off, with a file that is overwritten in place."""
+    table = PolicyTable.load(place)
+    pomdp = replace(table.pomdp, cells=np.array(table.pomdp.cells))
+    return replace(table, pomdp=pomdp, break_even=np.array(table.break_even))
 
 
 def _all_lambdas(directory: Path, loaded: Mapping[Path, PolicyTable]) -> dict[float, PolicyTable]:
