@@ -8,7 +8,7 @@ import hashlib
 import json
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from kde.errors import ArtefactError
-from kde.mapped import map_file, view_arrays
+from kde.mapped import view_arrays
 
 TOOL = f"trim-routing {version('trim-routing')}"
 
@@ -74,15 +74,24 @@ def write_artefact(
     return str(document["content_hash"])
 
 
-def read_artefact(directory: Path, kind: ArtefactKind) -> Artefact:
+Fetch = Callable[[Path], bytes | mmap.mmap]
+"""How the bytes of the array file come into memory: `Path.read_bytes` copies them, `kde.mapped.map_file` maps the file."""
+
+
+def read_artefact(directory: Path, kind: ArtefactKind, *, fetch: Fetch = Path.read_bytes) -> Artefact:
     """Read and check an artefact.
+
+    Args:
+        directory: where it is.
+        kind: what it must be.
+        fetch: how its arrays come into memory; those of a mapped file must not be overwritten in place while they are used.
 
     Raises:
         ArtefactError: it is missing, truncated, edited, of another kind or of a newer schema.
     """
     document = _read_json(directory / f"{kind.name}.json", kind)
     _check_envelope(directory / f"{kind.name}.json", document, kind)
-    packed = _map(directory / f"{kind.name}.safetensors", kind)
+    packed = _fetch(directory / f"{kind.name}.safetensors", kind, fetch)
     if hashlib.sha256(packed).hexdigest() != document["arrays_sha256"]:
         raise ArtefactError(
             directory / f"{kind.name}.safetensors",
@@ -119,9 +128,9 @@ def _content_hash(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _map(path: Path, kind: ArtefactKind) -> mmap.mmap | bytes:
+def _fetch(path: Path, kind: ArtefactKind, fetch: Fetch) -> bytes | mmap.mmap:
     try:
-        return map_file(path)
+        return fetch(path)
     except OSError as error:
         raise ArtefactError(
             path, f"cannot be read ({error.strerror})", remedy=f"name a directory that holds a {kind.name}"
@@ -130,7 +139,7 @@ def _map(path: Path, kind: ArtefactKind) -> mmap.mmap | bytes:
 
 def _read_json(path: Path, kind: ArtefactKind) -> dict[str, Any]:
     try:
-        document = json.loads(bytes(_map(path, kind)))
+        document = json.loads(bytes(_fetch(path, kind, Path.read_bytes)))
     except ValueError as error:
         raise ArtefactError(path, f"is not JSON ({error})", remedy=f"write the {kind.name} again") from error
     if not isinstance(document, dict):

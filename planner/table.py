@@ -12,8 +12,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kde.artefact import ArtefactKind, read_artefact, write_artefact
+from kde.artefact import ArtefactKind, Fetch, read_artefact, write_artefact
 from kde.errors import ArtefactError, InputError
+from kde.mapped import map_file
 from kde.samples import Array
 from planner.decision import Belief, UnknownPolicyError
 from planner.lattice import lattice, node_count
@@ -132,13 +133,13 @@ class PolicyTable:
         return write_artefact(directory, TABLE, {"break_even": self.break_even, "cells": self.pomdp.cells}, body)
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Check a saved table and map it into memory.
+    def load(cls, directory: Path, *, fetch: Fetch = map_file) -> Self:
+        """Check a saved table and map it into memory, or fetch it otherwise.
 
         Raises:
             ArtefactError: it is missing, truncated, edited or of another schema, or its arrays do not fit together.
         """
-        artefact = read_artefact(directory, TABLE)
+        artefact = read_artefact(directory, TABLE, fetch=fetch)
         body, arrays = artefact.body, artefact.arrays
         try:
             table = cls(

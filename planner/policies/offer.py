@@ -5,10 +5,9 @@ it every lambda of every table is, and no two tables may have the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kde.artefact import replace_file
@@ -93,10 +92,8 @@ def table_places(directory: Path) -> list[Path]:
 
 
 def _load(place: Path) -> PolicyTable:
-    """A table with its arrays copied: what serves must not change, or be cut off, with a file that is overwritten in place."""
-    table = PolicyTable.load(place)
-    pomdp = replace(table.pomdp, cells=np.array(table.pomdp.cells))
-    return replace(table, pomdp=pomdp, break_even=np.array(table.break_even))
+    """A table in memory of its own: what serves must not change, or be cut off, with a file that is overwritten in place."""
+    return PolicyTable.load(place, fetch=Path.read_bytes)
 
 
 def _all_lambdas(directory: Path, loaded: Mapping[Path, PolicyTable]) -> dict[float, PolicyTable]:
