@@ -29,8 +29,8 @@ app.command("inference.lab.cli:app", name="lab", help="The routing laboratory: a
 app.command("inference.demo.cli:app", name="demo", help="The main job from nothing: fit, solve, serve, route, report.")
 
 
-def main() -> None:
-    """Run the command line: errors of the user are one line on standard error and status 2."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (the process's own, unless given): errors of the user are one line on standard error and status 2."""
     logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry that works out is nobody's business here
     for number in (
         signal.SIGTERM,
@@ -38,7 +38,7 @@ def main() -> None:
     ):  # leave as after Ctrl-C: keep what is finished, stop what was started
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        app(exit_on_error=False, print_error=False)
+        app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _refuse(f"{error} See `trim --help`.")
     except TrimError as error:

@@ -14,9 +14,9 @@ from inference.problems import Problem
 from inference.scoring import ScoringJob, labelled_job, score_traces, solution_job
 from inference.solutions import solutions_of
 from kde.errors import InputError
+from kde.hub import read_labels
 from kde.records import read_records
 from kde.terminal import AsJson, live_progress, print_json, print_table
-from kde.traces import LabelledTrace
 
 app = App(
     name="score",
@@ -32,7 +32,9 @@ trim score --lab --run runs/weak --problems problems.jsonl --out answered.jsonl"
 @app.default
 def run(
     *,
-    labels: Annotated[Path | None, Parameter(help="labelled traces in ProcessBench's format, JSON or JSONL")] = None,
+    labels: Annotated[
+        str | None, Parameter(help="labelled traces in ProcessBench's format: JSON, JSONL, or hf:NAME:SPLIT")
+    ] = None,
     finished: Annotated[
         Path | None,
         Parameter(name="--run", help="directory of a finished `trim route` of one model alone, instead of labels"),
@@ -51,7 +53,7 @@ def run(
     place = lab_places()["prm"] if prm is None else prm
     named = name or (lab_prm_name() if lab else place)
     if labels is not None and (finished, problems) == (None, None):
-        job = labelled_job(read_records(labels, LabelledTrace), prm=named)
+        job = labelled_job(read_labels(labels), prm=named)
     elif labels is None and finished is not None and problems is not None:
         job = solution_job(solutions_of(finished, read_records(problems, Problem)), prm=named)
     else:

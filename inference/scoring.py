@@ -85,7 +85,7 @@ async def score_traces(
     concurrency: int = 64,
     on_trace: Callable[[], None] = lambda: None,
 ) -> None:
-    """Append the records of every task that `out` does not hold yet, as JSONL.
+    """Append the records of every task that `out` does not hold yet, as JSONL; `on_trace` hears of every task, held already or new.
 
     Raises:
         EngineError: the scorer cannot answer; what was scored is on disk.
@@ -94,9 +94,9 @@ async def score_traces(
     with exclusive(out.with_name(f".{out.name}.lock")):
         done = _scored(out, job)
         for task in job.tasks:
-            if task.key in done and done[task.key].text_sha256 != sha256_of_text(task.problem, task.steps):
-                remedy = "another text was scored under it: choose another --out"
-                raise InputError(out, field="id", value=task.key, remedy=remedy)
+            if task.key in done:
+                _check_same_text(task, done[task.key], out)
+                on_trace()
         with out.open("ab") as stream:
 
             async def work(task: ScoringTask) -> None:
@@ -106,6 +106,13 @@ async def score_traces(
                 on_trace()
 
             await for_each([task for task in job.tasks if task.key not in done], work, concurrency=concurrency)
+
+
+def _check_same_text(task: ScoringTask, scored: Scored, out: Path) -> None:
+    if scored.text_sha256 == sha256_of_text(task.problem, task.steps):
+        return
+    told = "nothing says which text was scored" if scored.text_sha256 is None else "another text was scored"
+    raise InputError(out, field="id", value=task.key, remedy=f"{told} under it: choose another --out")
 
 
 def _scored(path: Path, job: ScoringJob) -> dict[Hashable, Scored]:

@@ -4,11 +4,13 @@ The JSON carries the schema version, the SHA-256 of the array file and a content
 before it hands anything on. Nothing in an artefact depends on the clock or on absolute paths, so the same inputs give the same bytes.
 """
 
+import fcntl
 import hashlib
 import json
 import mmap
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -58,7 +60,8 @@ def write_artefact(
 ) -> str:
     """Write an artefact and return its content hash.
 
-    Each file is replaced atomically, the JSON last: a write that is killed half-way leaves the old artefact or one whose hash check fails.
+    Each file is replaced atomically, the JSON last: a write that is killed between the two leaves an artefact that is refused, never a
+    wrong one. Two writers take turns.
     """
     directory.mkdir(parents=True, exist_ok=True)
     packed = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
@@ -69,8 +72,10 @@ def write_artefact(
     }
     document = {**envelope, **body}
     document["content_hash"] = _content_hash(document)
-    replace_file(directory / f"{kind.name}.safetensors", packed)
-    replace_file(directory / f"{kind.name}.json", (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+    written = (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
+    with _one_writer(directory):
+        replace_file(directory / f"{kind.name}.safetensors", packed)
+        replace_file(directory / f"{kind.name}.json", written)
     return str(document["content_hash"])
 
 
@@ -121,6 +126,17 @@ def replace_file(path: Path, content: bytes) -> None:
         staged.unlink(missing_ok=True)
 
 
+@contextmanager
+def _one_writer(directory: Path) -> Iterator[None]:
+    """Two writers of one directory take turns, so that the two files that are there in the end belong together."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _content_hash(document: Mapping[str, Any]) -> str:
     canonical = json.dumps(
         {k: v for k, v in document.items() if k != "content_hash"}, sort_keys=True, separators=(",", ":")
@@ -140,7 +156,7 @@ def _fetch(path: Path, kind: ArtefactKind, fetch: Fetch) -> bytes | mmap.mmap:
 def _read_json(path: Path, kind: ArtefactKind) -> dict[str, Any]:
     try:
         document = json.loads(bytes(_fetch(path, kind, Path.read_bytes)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtefactError(path, f"is not JSON ({error})", remedy=f"write the {kind.name} again") from error
     if not isinstance(document, dict):
         raise ArtefactError(path, "is not a JSON object", remedy=f"write the {kind.name} again")

@@ -15,6 +15,7 @@ from kde.filter import DENSITY_FLOOR
 from kde.samples import Array, Groups, Samples
 
 FOLDS: Final = 5
+LARGEST_FACTOR: Final = 4.0
 _FACTOR_STEPS: Final = np.sqrt(2) ** np.arange(-6, 4)
 """Factors that `cv` tries, relative to Scott's: from an eighth to almost three times."""
 
@@ -39,8 +40,11 @@ def parse_bandwidth(text: str) -> Rule | float:
         factor = float(text)
     except ValueError:
         factor = np.nan
-    if not 0 < factor < np.inf:
-        raise InputError("fit", field="bandwidth", value=text, remedy="scott, silverman, cv, or a positive factor")
+    if not 0 < factor <= LARGEST_FACTOR:
+        remedy = (
+            f"scott, silverman, cv, or a positive factor up to {LARGEST_FACTOR:g}, where the density is all but uniform"
+        )
+        raise InputError("fit", field="bandwidth", value=text, remedy=remedy)
     return factor
 
 
@@ -80,8 +84,8 @@ def problem_folds(groups: Groups, folds: int) -> Groups:
     return np.asarray(np.argsort(np.argsort(first))[problem] % folds, dtype=np.int64)
 
 
-def held_out_log_likelihood(samples: Samples, factor: float, *, per_side: int, folds: int = FOLDS) -> float:
-    """Mean log density of the samples' cells under kernels on the other folds (uniform = 0).
+def held_out_log_densities(samples: Samples, factor: float, *, per_side: int, folds: int = FOLDS) -> Array:
+    """Log density of every sample's cell under kernels on the other folds, [n] (uniform = 0).
 
     What is measured is the mass of cells, which is what a filter sees: scores have atoms at 1, where the likelihood of a density
     has no maximum. All folds share the covariance of the whole class.
@@ -89,16 +93,15 @@ def held_out_log_likelihood(samples: Samples, factor: float, *, per_side: int, f
     bandwidth = factor**2 * covariance(samples)
     fold = problem_folds(samples.groups, folds)
     cells = np.minimum((samples.features * per_side).astype(np.intp), per_side - 1)
-    total = 0.0
+    logs = np.empty(len(samples))
     for number in range(folds):
         out = fold == number
         masses = ReflectedKDE(samples.select(~out), bandwidth).cell_masses(per_side, per_side)
-        density: Array = np.maximum(masses[cells[out, 0], cells[out, 1]] * per_side**2, DENSITY_FLOOR)
-        total += float(samples.weights[out] @ np.log(density))
-    return total
+        logs[out] = np.log(np.maximum(masses[cells[out, 0], cells[out, 1]] * per_side**2, DENSITY_FLOOR))
+    return logs
 
 
 def _cross_validated(samples: Samples, per_side: int) -> float:
     factors = bandwidth_factor(samples, Rule.SCOTT, per_side=per_side) * _FACTOR_STEPS
-    gains = [held_out_log_likelihood(samples, float(factor), per_side=per_side) for factor in factors]
+    gains = [samples.weights @ held_out_log_densities(samples, float(factor), per_side=per_side) for factor in factors]
     return float(factors[int(np.argmax(gains))])

@@ -2,8 +2,8 @@
 
 NEW stands for today: another PRM, another domain, another week of traces. For every class
 - the distance of the two observation functions (total variation of their cells),
-- whether the samples differ by more than chance (permutation of problems, energy distance of the samples' cells),
-- what refitting is worth: held-out log likelihood of NEW's samples under NEW, by cross-validation, less that under OLD.
+- whether the samples differ by more than chance (permutation of problems, energy distance of the samples on 20 x 20 cells),
+- what refitting is worth: log likelihood of NEW's samples under NEW, by cross-validation, less that under OLD.
 Where a POMDP is given, also what the difference is worth in reward.
 """
 
@@ -14,10 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from kde.bandwidth import held_out_log_likelihood
+from kde.bandwidth import held_out_log_densities
 from kde.errors import InputError
 from kde.filter import DENSITY_FLOOR
 from kde.model import ObservationModel, cell_of
+from kde.quality import Estimate, Resamples
 from kde.roc import roc_curve
 from kde.samples import Array, Samples, StepClass
 
@@ -29,7 +30,9 @@ MATERIAL_GAIN: Final = 0.02
 MATERIAL_REWARD: Final = 0.005
 """Reward an episode that the old policy has to lose to matter."""
 MATERIAL_AUC: Final = 0.02
-"""Fall of the AUC (S0 against S2) at which NEW tells right from wrong worse."""
+"""Fall of the AUC (S0 against S2) at which NEW tells right from wrong worse, if it is beyond NEW's interval too."""
+_COARSE: Final = 20
+_AUC_RESAMPLES: Final = 200
 
 
 class Verdict(StrEnum):
@@ -47,13 +50,14 @@ class ClassShift:
     Attributes:
         total_variation: of the cells, in [0, 1].
         p_value: chance of so large an energy distance if both samples came from one distribution.
-        refit_gain: nats a sample by which NEW, cross-validated, beats OLD on NEW's samples.
+        refit_gain: nats a sample by which NEW, cross-validated, beats OLD on NEW's samples; where OLD was fitted to the same samples it has
+            seen them, and the gain is understated.
         samples: of OLD and of NEW.
     """
 
     total_variation: float
     p_value: float
-    refit_gain: float
+    refit_gain: Estimate
     samples: tuple[int, int]
 
 
@@ -92,7 +96,7 @@ class Comparison:
     """
 
     classes: Mapping[str, ClassShift]
-    auc: tuple[float, float]
+    auc: tuple[Estimate, Estimate]
     values: tuple[ValueShift, ...]
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -122,27 +126,26 @@ def compare_models(
         remedy = f"OLD has {list(old.cells.shape)}: fit both with the same --cell"
         raise InputError("kde compare", field="cells of NEW", value=list(new.cells.shape), remedy=remedy)
     classes = {c.key: _class_shift(old, new, c, rng, permutations) for c in StepClass}
-    auc = (_newest_score_auc(old), _newest_score_auc(new))
+    auc = (_newest_score_auc(old, rng), _newest_score_auc(new, rng))
     verdict, reasons = _judge(classes, auc, values)
     return Comparison(classes, auc, values, verdict, tuple(reasons))
 
 
-def energy_p_value(old: Samples, new: Samples, cells: Array, rng: np.random.Generator, permutations: int) -> float:
-    """Permutation p-value of the energy distance between two samples binned into cells [3, n_m, n_r]; problems stay whole.
+def energy_p_value(old: Samples, new: Samples, rng: np.random.Generator, permutations: int) -> float:
+    """Permutation p-value of the energy distance between two samples binned into 20 x 20 cells; problems stay whole.
 
     With histograms h the energy distance is -(h_old - h_new)' D (h_old - h_new), D being the distances between cell centres.
     """
-    masses = np.vstack([_problem_histograms(samples, cells) for samples in (old, new)])
+    masses = np.vstack([_problem_histograms(samples) for samples in (old, new)])
     is_old = np.arange(len(masses)) < len(np.unique(old.groups))
-    _, n_m, n_r = cells.shape
-    centres = np.stack(np.meshgrid((np.arange(n_m) + 0.5) / n_m, (np.arange(n_r) + 0.5) / n_r, indexing="ij"), axis=-1)
-    flat = centres.reshape(-1, 2)
-    distances = np.linalg.norm(flat[:, None] - flat, axis=-1)
+    axis = (np.arange(_COARSE) + 0.5) / _COARSE
+    centres = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    distances = np.linalg.norm(centres[:, None] - centres, axis=-1)
     members = np.stack([is_old, *(rng.permutation(is_old) for _ in range(permutations))]).astype(np.float64)
     totals = masses.sum(axis=1)
     difference = (members @ masses) / (members @ totals)[:, None]
     difference -= ((1 - members) @ masses) / ((1 - members) @ totals)[:, None]
-    energy = -np.einsum("ka,ab,kb->k", difference, distances, difference, optimize=True)
+    energy = -((difference @ distances) * difference).sum(axis=1)
     return float((energy >= energy[0]).mean())
 
 
@@ -150,59 +153,70 @@ def _class_shift(
     old: ObservationModel, new: ObservationModel, step_class: StepClass, rng: np.random.Generator, permutations: int
 ) -> ClassShift:
     before, after = old.samples.by_class[step_class], new.samples.by_class[step_class]
-    under_old = _log_density(old.cells[step_class], new.cells, after)
-    per_side = new.cells.shape[1]
-    under_new = held_out_log_likelihood(after, new.settings["factors"][step_class.key], per_side=per_side)
+    i, j = cell_of(new.cells, *after.features.T)
+    masses = old.cells[step_class]
+    under_old = np.log(np.maximum(masses[i, j] * masses.size, DENSITY_FLOOR))
+    factor, per_side = new.settings["factors"][step_class.key], new.cells.shape[1]
+    gains = held_out_log_densities(after, factor, per_side=per_side) - under_old
     return ClassShift(
-        total_variation=float(abs(old.cells[step_class] - new.cells[step_class]).sum() / 2),
-        p_value=energy_p_value(before, after, new.cells, rng, permutations),
-        refit_gain=under_new - under_old,
+        total_variation=float(abs(masses - new.cells[step_class]).sum() / 2),
+        p_value=energy_p_value(before, after, rng, permutations),
+        refit_gain=Resamples(after.groups, rng).mean(gains, weights=after.weights),
         samples=(len(before), len(after)),
     )
 
 
-def _log_density(masses: Array, cells: Array, samples: Samples) -> float:
-    """Mean log density of samples under cell masses [n_m, n_r], uniform = 0."""
-    i, j = cell_of(cells, *samples.features.T)
-    return float(samples.weights @ np.log(np.maximum(masses[i, j] * masses.size, DENSITY_FLOOR)))
-
-
-def _problem_histograms(samples: Samples, cells: Array) -> Array:
-    """Weight of every problem's samples in every cell, [n_problems, n_cells]."""
-    _, n_m, n_r = cells.shape
-    i, j = cell_of(cells, *samples.features.T)
+def _problem_histograms(samples: Samples) -> Array:
+    """Weight of every problem's samples in every coarse cell, [n_problems, n_cells]."""
+    i, j = np.minimum((samples.features * _COARSE).astype(np.intp), _COARSE - 1).T
     _, problem = np.unique(samples.groups, return_inverse=True)
-    histograms = np.zeros((int(problem.max()) + 1, n_m * n_r))
-    np.add.at(histograms, (problem, i * n_r + j), samples.weights * len(samples))
+    histograms = np.zeros((int(problem.max()) + 1, _COARSE**2))
+    np.add.at(histograms, (problem, i * _COARSE + j), samples.weights * len(samples))
     return histograms
 
 
-def _newest_score_auc(model: ObservationModel) -> float:
-    samples = model.samples.by_class
-    return roc_curve(samples[StepClass.CORRECT], samples[StepClass.RECOVERABLE])[2]
+def _newest_score_auc(model: ObservationModel, rng: np.random.Generator) -> Estimate:
+    """AUC of the newest score, S0 against S2, with an interval over resampled samples of either class."""
+    pair = [model.samples.by_class[c] for c in (StepClass.CORRECT, StepClass.RECOVERABLE)]
+
+    def drawn(samples: Samples) -> Samples:
+        counts = rng.multinomial(len(samples), samples.weights)
+        return Samples.weighted(samples.features, counts.astype(np.float64), samples.groups)
+
+    areas = [roc_curve(*map(drawn, pair))[2] for _ in range(_AUC_RESAMPLES)]
+    low, high = np.percentile(areas, (2.5, 97.5))
+    return Estimate(roc_curve(*pair)[2], float(low), float(high))
 
 
 def _judge(
-    classes: Mapping[str, ClassShift], auc: tuple[float, float], values: tuple[ValueShift, ...]
+    classes: Mapping[str, ClassShift], auc: tuple[Estimate, Estimate], values: tuple[ValueShift, ...]
 ) -> tuple[Verdict, list[str]]:
     moved = {key: one for key, one in classes.items() if one.p_value <= SIGNIFICANCE / len(classes)}
-    material = {key: one for key, one in moved.items() if one.refit_gain >= MATERIAL_GAIN}
+    worth = {
+        key: one for key, one in classes.items() if one.refit_gain.value >= MATERIAL_GAIN and one.refit_gain.low > 0
+    }
     costly = [one for one in values if one.regret >= MATERIAL_REWARD]
-    reasons = [
-        f"{key} has moved (p = {one.p_value:.3f}) and refitting gains {one.refit_gain:.3f} nats a sample"
-        for key, one in material.items()
-    ]
+    reasons = []
+    for key, one in worth.items():
+        cause = (
+            f"{key} has moved (p = {one.p_value:.3f})"
+            if key in moved
+            else f"{key} has not moved, but NEW's bandwidth suits it better"
+        )
+        gain = one.refit_gain
+        reasons.append(f"{cause}: refitting gains {gain.value:.3f} nats a sample ({gain.low:.3f} to {gain.high:.3f})")
     reasons += [f"at lambda {one.lam!r} the old policy loses {one.regret:.4f} of reward an episode" for one in costly]
     if not reasons:
-        still = (
+        quiet = (
             f"{', '.join(moved)} moved, but by too little to matter"
             if moved
             else "no class differs by more than chance"
         )
-        return Verdict.KEEP, [still]
-    if auc[0] - auc[1] >= MATERIAL_AUC:
+        return Verdict.KEEP, [quiet]
+    before, now = auc
+    if before.value - now.value >= MATERIAL_AUC and now.high < before.value:
         reasons.append(
-            f"the newest score tells right from wrong worse than before: AUC {auc[1]:.3f} against {auc[0]:.3f}"
+            f"the newest score tells right from wrong worse than before: AUC {now.value:.3f} against {before.value:.3f}"
         )
         return Verdict.INVESTIGATE, reasons
     return Verdict.REFIT, reasons

@@ -71,7 +71,7 @@ class ReflectedKDE:
         """
         panels = int(np.ceil(max(1.0, 1 / (n_r * self._finest_scale()))))
         if n_r * panels > _MOST_PANELS:
-            remedy = "the samples are all but constant: label more varied traces"
+            remedy = "the kernels are too narrow to integrate: take a larger bandwidth, or label more varied traces"
             raise InputError("density", field="bandwidth", value=self.bandwidth.tolist(), remedy=remedy)
         edges = np.linspace(0, 1, n_r * panels + 1)
         width = np.diff(edges)[:, None]

@@ -6,9 +6,10 @@ of the same kind would see. The default is the filter with the least held-out lo
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from kde.bandwidth import problem_folds
 from kde.errors import InputError
@@ -160,3 +161,19 @@ def _judge(
     assert sequences.answers is not None  # noqa: S101  `_target` has checked it
     forecasts = Forecasts(last_beliefs(beliefs, sequences)[:, 0], sequences.answers, fold)
     return FilterReport(tuned, measure_forecasts(forecasts, Resamples(sequences.problems, rng)), None)
+
+
+def read_evaluation(document: Mapping[str, Any]) -> Evaluation:
+    """An evaluation from the JSON values that `kde.quality.as_document` made of it."""
+    return _EVALUATION.validate_python(_with_undefined(document))
+
+
+def _with_undefined(value: Any) -> Any:
+    """null, where a number of an estimate is not defined, back to not-a-number."""
+    if isinstance(value, Mapping):
+        estimate = value.keys() == {"value", "low", "high"}
+        return {key: float("nan") if estimate and one is None else _with_undefined(one) for key, one in value.items()}
+    return [_with_undefined(one) for one in value] if isinstance(value, list) else value
+
+
+_EVALUATION = TypeAdapter(Evaluation)

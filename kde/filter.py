@@ -93,6 +93,8 @@ class BeliefFilter(BaseModel):
 
 BAYES = BeliefFilter()
 MEMORYLESS = BeliefFilter(kind=FilterKind.MEMORYLESS)
+SCORES_ALONE = BeliefFilter(kind=FilterKind.TEMPERED, features=Features.NEWEST)
+"""Full likelihood of the newest scores: successive ones repeat nothing of one another by construction, as m does."""
 
 
 def describe_filter(belief_filter: BeliefFilter) -> str:

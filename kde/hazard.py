@@ -14,12 +14,12 @@ from kde.samples import Array
 def kaplan_meier(last_steps: ArrayLike, *, max_steps: int, censored: ArrayLike = ()) -> Array:
     """Kaplan-Meier hazard, float64 [max_steps], entry t - 1 for step t: h_t = (answers that end at t) / (answers that reach t).
 
-    From the longest answer seen on, and at max_steps, it is 1.
+    At max_steps it is 1, and beyond the longest answer seen.
 
     Args:
         last_steps: the last step of every complete answer.
         max_steps: T.
-        censored: steps at which answers were lost sight of; they count as reaching that step, and their end is not known.
+        censored: steps at which answers were lost sight of: they count as reaching the steps before, and their end is not known.
 
     Raises:
         InputError: no complete answers, or a step outside 1..max_steps.
@@ -30,7 +30,8 @@ def kaplan_meier(last_steps: ArrayLike, *, max_steps: int, censored: ArrayLike =
     ending, losing = (np.bincount(steps, minlength=max_steps + 1)[1:].astype(np.float64) for steps in (ends, lost))
     reaching = (ending + losing)[::-1].cumsum()[::-1] - losing
     hazard = np.ones(max_steps)
-    hazard[: ends.max()] = np.divide(ending, reaching, out=np.zeros(max_steps), where=reaching > 0)[: ends.max()]
+    seen = int(ends.max())
+    hazard[:seen] = np.divide(ending, reaching, out=np.zeros(max_steps), where=reaching > 0)[:seen]
     hazard[-1] = 1.0
     return hazard
 
@@ -39,7 +40,7 @@ def smoothed_hazard(last_steps: ArrayLike, *, max_steps: int, factor: float = 0.
     """Hazard by the scheme of the paper's authors, float64 [max_steps].
 
     A Gaussian kernel density of the last steps (bandwidth `factor` standard deviations), read off at the steps 2..max_steps and
-    normalised; answers outside of these steps are moved to the nearest, so no answer ends at step 1.
+    normalised; answers outside of these steps are moved to the nearest, so no answer ends at step 1. Where nothing is left it is 1.
 
     Raises:
         InputError: fewer than two different last steps.
@@ -54,7 +55,11 @@ def smoothed_hazard(last_steps: ArrayLike, *, max_steps: int, factor: float = 0.
     density = gaussian_kde(ends, bw_method=factor)(np.arange(2, max_steps + 1))
     mass = density / density.sum()
     reached = mass[::-1].cumsum()[::-1]
-    return np.concatenate([[0.0], mass[:-1] / reached[:-1], [1.0]])
+    hazard = np.ones(max_steps)  # 1 from where nothing is left on
+    hazard[0] = 0.0
+    left = reached[:-1] > 0
+    hazard[1:-1][left] = mass[:-1][left] / reached[:-1][left]
+    return hazard
 
 
 def _steps(values: ArrayLike, max_steps: int) -> NDArray[np.int64]:

@@ -1,14 +1,37 @@
 """Labelled traces from a Hugging Face data set, through the `datasets` extra."""
 
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from kde.errors import InputError
+from kde.records import read_records
 from kde.traces import LabelledTrace
 
 PREFIX = "hf:"
 """`hf:NAME:SPLIT` names a data set, such as `hf:Qwen/ProcessBench:math`."""
+
+
+def read_labels(reference: str) -> list[LabelledTrace]:
+    """Labelled traces of a local JSON or JSONL file, or of a data set.
+
+    Raises:
+        InputError: as `read_records` and `load_labelled`.
+    """
+    return load_labelled(reference) if reference.startswith(PREFIX) else read_records(Path(reference), LabelledTrace)
+
+
+def data_set_digests(references: Sequence[str]) -> dict[str, str]:
+    """SHA-256 over the rows of every data set among the references, for the provenance; local files have theirs."""
+    digests = {}
+    for reference in references:
+        if reference.startswith(PREFIX):
+            rows = "".join(trace.model_dump_json() for trace in load_labelled(reference))
+            digests[reference] = hashlib.sha256(rows.encode()).hexdigest()
+    return digests
 
 
 def load_labelled(reference: str) -> list[LabelledTrace]:
@@ -26,12 +49,13 @@ def load_labelled(reference: str) -> list[LabelledTrace]:
 def _rows(reference: str, name: str, split: str) -> Any:
     try:
         from datasets import load_dataset  # noqa: PLC0415  an extra
+        from datasets.exceptions import DatasetsError  # noqa: PLC0415
     except ImportError as error:
         remedy = "install the extra trim-routing[datasets], or name a local JSON or JSONL file"
         raise InputError("--labels", field="data set", value=reference, remedy=remedy) from error
     try:
         return load_dataset(name, split=split)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         remedy = f"it cannot be loaded ({error})"
         raise InputError("--labels", field="data set", value=reference, remedy=remedy) from error
 

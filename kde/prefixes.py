@@ -39,9 +39,16 @@ def match_scores(labels: Sequence[LabelledTrace], scores: Sequence[ScoredTrace],
     """The labelled traces that have scores, with them, in the order of the labels.
 
     Raises:
-        InputError: no labelled trace has scores, there are more scores than steps or those of another text, or scores belong to no trace.
+        InputError: no labelled trace has scores, one has several, more of them than steps or those of another text, or scores belong to
+            no trace.
     """
-    by_id = {scored.id: scored for scored in scores}
+    by_id: dict[str, ScoredTrace] = {}
+    for scored in scores:
+        if scored.id in by_id:
+            raise InputError(
+                source, field="id", value=scored.id, remedy="it is scored twice: give one PRM's scores, once"
+            )
+        by_id[scored.id] = scored
     unknown = by_id.keys() - {trace.id for trace in labels}
     if unknown:
         raise InputError(source, field="id", value=min(unknown), remedy="these scores belong to no labelled trace")

@@ -103,9 +103,9 @@ class Resamples:
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
         self._draws = np.vstack([np.ones(count), drawn])  # the sample itself comes first
 
-    def mean(self, values: Array, where: NDArray[np.bool_] | None = None) -> Estimate:
-        """Mean of `values` [n], over the items where `where` [n] is true."""
-        kept = np.ones(len(values)) if where is None else where.astype(np.float64)
+    def mean(self, values: Array, weights: Array | NDArray[np.bool_] | None = None) -> Estimate:
+        """Mean of `values` [n], weighted where `weights` [n] are given."""
+        kept = np.ones(len(values)) if weights is None else weights.astype(np.float64)
         totals = self._draws @ self._by_problem(kept)
         return _estimate(_ratio(self._draws @ self._by_problem(kept * values), totals))
 
@@ -151,7 +151,7 @@ def measure_forecasts(forecasts: Forecasts, resamples: Resamples) -> Quality:
         ReliabilityBin(
             count=int((bins == number).sum()),
             forecast=float(chances[bins == number].mean()),
-            frequency=resamples.mean(outcomes.astype(np.float64), where=bins == number),
+            frequency=resamples.mean(outcomes.astype(np.float64), weights=bins == number),
         )
         for number in np.unique(bins)
     )
@@ -172,7 +172,7 @@ def measure_beliefs(beliefs: Array, classes: Groups, folds: Groups, resamples: R
     return ClassQuality(
         log_loss=resamples.mean(losses),
         brier=resamples.mean(((beliefs - truth) ** 2).sum(axis=1)),
-        log_loss_by_class={c.key: resamples.mean(losses, where=classes == c) for c in present},
+        log_loss_by_class={c.key: resamples.mean(losses, weights=classes == c) for c in present},
         by_class={c.key: measure_forecasts(Forecasts(beliefs[:, c], classes == c, folds), resamples) for c in present},
     )
 

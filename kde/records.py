@@ -95,7 +95,7 @@ def _unique(entries: Iterable[tuple[str, AnyEntry]], source: Path) -> list[AnyEn
     found: list[AnyEntry] = []
     for place, entry in entries:
         if entry.key in places:
-            remedy = f"{places[entry.key]} has it already: each is there once"
+            remedy = f"{places[entry.key]} has it already: ids are unique"
             raise InputError(source, field=f"{place}, id", value=entry.key, remedy=remedy)
         places[entry.key] = place
         found.append(entry)

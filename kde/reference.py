@@ -21,7 +21,7 @@ def read_reference_cells(path: Path) -> Array:
     try:
         with path.open("rb") as stream, NpzFile(stream, own_fid=False, allow_pickle=False) as file:
             arrays = {key: np.asarray(file[key], dtype=np.float64) for key in file.files}
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+    except (OSError, ValueError, BadZipFile, EOFError, MemoryError) as error:
         remedy = "name an npz file without pickled objects"
         raise InputError(path, field="file", value=str(error), remedy=remedy) from error
     return np.stack([_class_cells(path, arrays, step_class) for step_class in StepClass])

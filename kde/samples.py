@@ -120,7 +120,7 @@ def _read_arrays(path: Path, wanted: tuple[StepClass, ...]) -> dict[str, NDArray
     try:
         with path.open("rb") as stream, NpzFile(stream, own_fid=False, allow_pickle=False) as file:
             found = {key: file[key] for key in file.files if key in {c.key for c in wanted}}
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+    except (OSError, ValueError, BadZipFile, EOFError, MemoryError) as error:
         raise InputError(
             path, field="file", value=str(error), remedy="name an npz file without pickled objects"
         ) from error

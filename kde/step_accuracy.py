@@ -1,9 +1,10 @@
 """Step accuracy: the probability that a generator's step is right, given a right prefix (p_w, p_s; DESIGN section 3).
 
-Three estimates, by what is known of the traces, each add-one smoothed. With labels, right steps over right steps and first errors.
-With PRM scores alone, `threshold` takes the first score below a threshold for the first error, as the paper's authors do: it is biased
-wherever the PRM errs. `baum_welch` treats the first error as hidden, the scores as noisy observations of it with the observation model
-fixed, and the final answer, where it is known, as evidence: right if and only if no step is wrong.
+Three estimates, by what is known of the traces, each add-one smoothed (published step counts alone are taken as they are). With labels,
+right steps over right steps and first errors. With PRM scores alone, `threshold` takes the first score below a threshold for the first
+error, as the paper's authors do: it is biased wherever the PRM errs. `baum_welch` treats the first error as hidden, the scores as noisy
+observations of it with the observation function fixed, and the final answer, where it is known, as evidence: right if and only if no
+step is wrong.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from kde.model import cell_of
 from kde.quality import Estimate
 from kde.samples import Array, Groups, StepClass
 from kde.sequences import ScoreSequences
-from kde.traces import LabelledTrace
+from kde.traces import LabelledTrace, normalised_text
 
 THRESHOLD = 0.35
 """The authors' threshold on PRM scores."""
@@ -32,8 +33,9 @@ def labelled_accuracy(traces: Sequence[LabelledTrace], rng: np.random.Generator)
     """Step accuracy of labelled traces, with an interval over resampled problems."""
     right = np.array([len(trace.steps) if trace.label == -1 else trace.label for trace in traces])
     wrong = np.array([int(trace.label != -1) for trace in traces])
-    problems = {trace.problem: number for number, trace in enumerate(traces)}
-    return share_of_right_steps(right, wrong, np.array([problems[trace.problem] for trace in traces]), rng)
+    problems = [normalised_text(trace.problem) for trace in traces]
+    numbers = {problem: number for number, problem in enumerate(problems)}
+    return share_of_right_steps(right, wrong, np.array([numbers[problem] for problem in problems]), rng)
 
 
 def threshold_accuracy(

@@ -63,6 +63,8 @@ def read_step_counts(path: Path) -> dict[str, StepCounts]:
         raise InputError(path, field="file", value=error.strerror, remedy="name a JSON file of step counts") from error
     except ValidationError as error:
         raise InputError.of_validation(path, error) from error
+    if not found:
+        raise InputError(path, field="generators", value={}, remedy="name at least one with its step counts")
     for name, counts in found.items():
         least = min(counts.correct_steps + counts.incorrect_steps)
         if least < 1:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kde.errors import InputError
 from kde.samples import Array
-from kde.traces import AnsweredTrace, LabelledTrace
+from kde.traces import AnsweredTrace, LabelledTrace, normalised_text
 
 _SUM_TOLERANCE = 1e-6
 _HUBER = 1.345
@@ -46,7 +46,7 @@ class TokenModel(BaseModel):
 
 
 def fit_tokens(weak: Sequence[Trace], strong: Sequence[Trace], *, bins: int) -> TokenModel:
-    """Quantile bins of M_w's step lengths, and a robust line to M_s's step at the same place of the same problem.
+    """Quantile bins of M_w's step lengths, and a robust line to the steps of M_s at the same place of the same problem.
 
     Raises:
         InputError: a trace has no token counts, or the two sets share no problem.
@@ -55,9 +55,14 @@ def fit_tokens(weak: Sequence[Trace], strong: Sequence[Trace], *, bins: int) -> 
     groups = [group for group in np.array_split(lengths, bins) if len(group)]
     counts, inverse = np.unique([group.mean() for group in groups], return_inverse=True)
     weights = np.bincount(inverse, weights=[len(group) for group in groups]) / len(lengths)
-    strong_by_problem = {_problem(trace): _tokens(trace) for trace in strong}
+    strong_by_problem: dict[str, list[list[int]]] = {}
+    for trace in strong:
+        strong_by_problem.setdefault(_problem(trace), []).append(_tokens(trace))
     pairs = [
-        pair for trace in weak for pair in zip(_tokens(trace), strong_by_problem.get(_problem(trace), ()), strict=False)
+        pair
+        for trace in weak
+        for candidate in strong_by_problem.get(_problem(trace), ())
+        for pair in zip(_tokens(trace), candidate, strict=False)
     ]
     if not pairs:
         raise InputError(
@@ -98,4 +103,4 @@ def _tokens(trace: Trace) -> list[int]:
 
 
 def _problem(trace: Trace) -> str:
-    return trace.problem if isinstance(trace, LabelledTrace) else trace.problem_id
+    return normalised_text(trace.problem) if isinstance(trace, LabelledTrace) else trace.problem_id

@@ -59,10 +59,11 @@ class ScoredTrace(Record):
     """PRM scores of a trace's steps, in order; they may stop before the trace does.
 
     Attributes:
-        text_sha256: `LabelledTrace.text_sha256` of what was scored, where the scorer wrote it down.
+        prm: which PRM scored it, where the scorer wrote it down.
+        text_sha256: `LabelledTrace.text_sha256` of what was scored, likewise.
     """
 
-    prm: str
+    prm: str | None = None
     scores: list[Score] = Field(min_length=1)
     text_sha256: str | None = None
 

@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from kde.dynamics import Dynamics, HazardMethod, estimate_dynamics
 from kde.errors import InputError
+from kde.filter import SCORES_ALONE
 from kde.model import ObservationModel
 from kde.quality import Estimate, as_document
 from kde.records import read_records
@@ -22,6 +23,7 @@ from kde.terminal import AsJson, print_json, print_table
 from kde.tokens import Trace
 from kde.traces import AnsweredTrace, LabelledTrace
 
+_TOKEN_BINS = 5
 Generator = tuple[Sequence[Trace], Estimate]
 """Traces of one generator, and its step accuracy."""
 
@@ -39,12 +41,18 @@ def dynamics(
             help="labels: labelled traces; threshold: the first score below --threshold; em: Baum-Welch on the scores"
         ),
     ] = "labels",
-    threshold: Annotated[float, Parameter(validator=Number(gt=0, lt=1), help="of the method threshold")] = THRESHOLD,
+    threshold: Annotated[
+        float | None, Parameter(validator=Number(gt=0, lt=1), help=f"of the method threshold; {THRESHOLD} unless given")
+    ] = None,
     observation_model: Annotated[Path | None, Parameter(help="directory of the observation model, for em")] = None,
-    hazard: Annotated[HazardMethod, Parameter(help="how the hazard is estimated")] = HazardMethod.KAPLAN_MEIER,
+    hazard: Annotated[
+        HazardMethod | None, Parameter(help="how the hazard is estimated; kaplan-meier unless given")
+    ] = None,
     max_steps: Annotated[int, Parameter(validator=Number(gte=2), help="T, the step limit")] = 30,
-    token_bins: Annotated[int, Parameter(validator=Number(gte=1), help="quantile bins of M_w's step lengths")] = 5,
-    seed: Annotated[int, Parameter(help="of the bootstrap")] = 0,
+    token_bins: Annotated[
+        int | None, Parameter(validator=Number(gte=1), help="quantile bins of M_w's step lengths; 5 unless given")
+    ] = None,
+    seed: Annotated[int, Parameter(validator=Number(gte=0), help="of the bootstrap")] = 0,
     out: Annotated[
         Path | None, Parameter(help="JSON file of the dynamics; with --step-counts, of the hazards by model")
     ] = None,
@@ -59,22 +67,29 @@ def dynamics(
     trim kde dynamics --step-counts counts.json --method threshold
     """
     rng = np.random.default_rng(seed)
+    inputs = {path.resolve() for path in (weak, strong, step_counts) if path is not None}
+    if out is not None and out.resolve() in inputs:
+        remedy = "it is one of the inputs: name another file"
+        raise InputError("kde dynamics", field="--out", value=str(out), remedy=remedy)
     if step_counts is not None:
-        if (weak, strong) != (None, None) or method != "threshold":
-            remedy = "step counts stand alone, with --method threshold"
-            raise InputError("kde dynamics", field="--step-counts", value=str(step_counts), remedy=remedy)
+        _refuse("--step-counts", weak=weak, strong=strong, observation_model=observation_model)
+        _refuse("--step-counts", threshold=threshold, hazard=hazard, token_bins=token_bins)
+        if method != "threshold":
+            remedy = "step counts are counts of first scores below a threshold: --method threshold"
+            raise InputError("kde dynamics", field="--method", value=method, remedy=remedy)
         _from_step_counts(step_counts, max_steps, rng, out, as_json=as_json)
         return
     if weak is None or strong is None or out is None:
         raise InputError("kde dynamics", field="inputs", value=None, remedy="give --weak, --strong and --out")
-    if out.resolve() in {weak.resolve(), strong.resolve()}:
-        remedy = "it is one of the inputs: name another file"
-        raise InputError("kde dynamics", field="--out", value=str(out), remedy=remedy)
+    if method != "threshold":
+        _refuse(f"--method {method}", threshold=threshold)
+    if method != "em":
+        _refuse(f"--method {method}", observation_model=observation_model)
     match method:
         case "labels":
             generators = [_labelled(path, rng) for path in (weak, strong)]
         case "threshold":
-            by_threshold = partial(threshold_accuracy, rng=rng, threshold=threshold)
+            by_threshold = partial(threshold_accuracy, rng=rng, threshold=threshold or THRESHOLD)
             generators = [_answered(path, by_threshold) for path in (weak, strong)]
         case "em":
             observed = _observation_function(observation_model)
@@ -86,12 +101,20 @@ def dynamics(
         strong_traces,
         p_weak=p_weak.value,
         p_strong=p_strong.value,
-        hazard=hazard,
+        hazard=hazard or HazardMethod.KAPLAN_MEIER,
         max_steps=max_steps,
-        token_bins=token_bins,
+        token_bins=token_bins or _TOKEN_BINS,
     )
     found.save(out)
     _show(out, found, {"p_weak": p_weak, "p_strong": p_strong}, as_json=as_json)
+
+
+def _refuse(beside: str, **options: object) -> None:
+    """Refuse options that mean nothing beside another."""
+    for name, value in options.items():
+        if value is not None:
+            remedy = f"it has no meaning with {beside}: leave it out"
+            raise InputError("kde dynamics", field=f"--{name.replace('_', '-')}", value=str(value), remedy=remedy)
 
 
 def _labelled(path: Path, rng: np.random.Generator) -> Generator:
@@ -108,8 +131,7 @@ def _observation_function(directory: Path | None) -> Array:
     if directory is None:
         remedy = "em needs one: give --observation-model"
         raise InputError("kde dynamics", field="--observation-model", value=None, remedy=remedy)
-    model = ObservationModel.load(directory)
-    return model.filter.observation_cells(model.cells)
+    return SCORES_ALONE.observation_cells(ObservationModel.load(directory).cells)
 
 
 def _from_step_counts(path: Path, max_steps: int, rng: np.random.Generator, out: Path | None, *, as_json: bool) -> None:

@@ -10,11 +10,11 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from kde.artefact import provenance
-from kde.cli.sources import NO_LABELS, LabelOptions, read_sequences
+from kde.cli.sources import NO_LABELS, LabelOptions, SequenceData, read_sequences
 from kde.evaluate import Evaluation, FilterReport, choose_filter, evaluate_filters
-from kde.filter import FilterKind, describe_filter
+from kde.filter import DENSITY_FLOOR, FilterKind, describe_filter
 from kde.model import ObservationModel
-from kde.quality import as_document
+from kde.quality import BINS, CLIP, Quality, as_document
 from kde.terminal import AsJson, live_progress, print_json, print_lines, print_table
 
 PWeak = Annotated[
@@ -26,7 +26,7 @@ PWeak = Annotated[
 Traces = Annotated[
     Path | None, Parameter(help="JSONL of answered traces: problem_id, scores, final_answer_correct (may be .gz)")
 ]
-Seed = Annotated[int, Parameter(help="of the bootstrap")]
+Seed = Annotated[int, Parameter(validator=Number(gte=0), help="of the bootstrap")]
 
 
 def evaluate(
@@ -47,14 +47,14 @@ def evaluate(
     Example: trim kde evaluate model --traces traces.jsonl.gz
     """
     loaded = ObservationModel.load(model)
-    sequences = read_sequences(traces, data, what="kde evaluate").sequences
+    asked = read_sequences(traces, data, what="kde evaluate")
     with live_progress() as progress:
-        task = progress.add_task("judging the filters", total=len(FilterKind), note="")
+        task = progress.add_task("judging the filters", total=None, note="")
         rng = np.random.default_rng(seed)
         found = evaluate_filters(
-            loaded, sequences, rng, p_weak=p_weak, folds=folds, on_filter=lambda _: progress.advance(task)
+            loaded, asked.sequences, rng, p_weak=p_weak, folds=folds, on_filter=lambda _: progress.advance(task)
         )
-    _show(str(model), found, as_json=as_json)
+    _show(str(model), found, asked, asked.seen_by(loaded), as_json=as_json)
 
 
 def tune(
@@ -72,38 +72,49 @@ def tune(
     Example: trim kde tune model --traces traces.jsonl.gz --out tuned
     """
     loaded = ObservationModel.load(model)
-    found = read_sequences(traces, data, what="kde tune")
+    asked = read_sequences(traces, data, what="kde tune")
     with live_progress() as progress:
-        task = progress.add_task("judging the filters", total=len(FilterKind), note="")
+        task = progress.add_task("judging the filters", total=None, note="")
         rng = np.random.default_rng(seed)
         tuned, evaluation = choose_filter(
-            loaded, found.sequences, rng, p_weak=p_weak, on_filter=lambda _: progress.advance(task)
+            loaded, asked.sequences, rng, p_weak=p_weak, on_filter=lambda _: progress.advance(task)
         )
-    origin = provenance({**found.inputs, "model": model / "model.json"}, {"p_weak": p_weak, "seed": seed})
+    origin = provenance({**asked.inputs, "model": model / "model.json"}, {"p_weak": p_weak, "seed": seed})
     metrics = {**loaded.metrics, "evaluation": as_document(evaluation)}
     replace(tuned, provenance={**loaded.provenance, "filter": origin}, metrics=metrics).save(out)
-    _show(str(out), evaluation, as_json=as_json)
+    _show(str(out), evaluation, asked, asked.seen_by(loaded), as_json=as_json)
 
 
-def _show(where: str, found: Evaluation, *, as_json: bool) -> None:
+def _show(where: str, found: Evaluation, asked: SequenceData, seen: list[str], *, as_json: bool) -> None:
+    remarks = [*seen, *found.remarks]
     if as_json:
-        print_json({"model": where, "default": found.default, "remarks": found.remarks, **as_document(found)})
+        measured = {"clip": CLIP, "likelihood_floor": DENSITY_FLOOR, "calibration_bins": BINS}
+        document = {"model": where, "default": found.default, "remarks": remarks, "measured_with": measured}
+        print_json({**document, **asked.left_out, **as_document(found)})
         return
-    title = f"Belief filters of {where}, held out: {found.traces} traces of {found.problems} problems"
-    columns = ("filter", "event", "log loss", "Brier", "AUC", "cal. error")
+    title = f"Belief filters of {where}, tuned on other problems: {found.traces} traces of {found.problems} problems"
+    columns = ("filter", "event", "log loss", "95 % interval", "Brier", "AUC", "cal. error")
     print_table(title, columns, (row for name, report in found.filters.items() for row in _rows(name, report)))
     tuned = {name: report.tuned for name, report in found.filters.items() if name != FilterKind.MEMORYLESS}
     print_lines(
         f"{name}, tuned on all: {describe_filter(one.filter)}, p_w {one.p_weak:.3f}" for name, one in tuned.items()
     )
-    print_lines([*found.remarks, f"least held-out log loss: {found.default}"])
+    print_lines(f"{count} labelled traces were {name}" for name, count in asked.left_out.items() if count)
+    print_lines([*remarks, f"least log loss: {found.default}"])
 
 
 def _rows(name: str, report: FilterReport) -> Iterator[tuple[object, ...]]:
     if report.answer is not None:
-        forecasts = {"right answer": report.answer}
-    else:
-        forecasts = dict(report.steps.by_class) if report.steps is not None else {}
-    for event, quality in forecasts.items():
-        auc = quality.auc.value if quality.auc is not None else ""
-        yield (name, event, quality.log_loss.value, quality.brier.value, auc, quality.calibration_error.value)
+        yield (name, "right answer", *_scores(report.answer))
+    if report.steps is not None:
+        loss = report.steps.log_loss
+        yield (name, "class", loss.value, f"{loss.low:.3f} to {loss.high:.3f}", report.steps.brier.value, "", "")
+        for event, quality in report.steps.by_class.items():
+            yield (name, event, *_scores(quality))
+
+
+def _scores(quality: Quality) -> tuple[object, ...]:
+    loss = quality.log_loss
+    auc = quality.auc.value if quality.auc is not None else ""
+    interval = f"{loss.low:.3f} to {loss.high:.3f}"
+    return (loss.value, interval, quality.brier.value, auc, quality.calibration_error.value)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from kde.cli.sources import NO_LABELS, LabelOptions, read_sequences
-from kde.evaluate import Evaluation, evaluate_filters
+from kde.evaluate import Evaluation, evaluate_filters, read_evaluation
 from kde.model import ObservationModel
 from kde.report.page import write_report
 from kde.terminal import AsJson, live_progress, print_json, print_lines
@@ -18,7 +19,7 @@ def report(
     *,
     traces: Annotated[Path | None, Parameter(help="JSONL of answered traces to judge the filters on")] = None,
     data: LabelOptions = NO_LABELS,
-    seed: Annotated[int, Parameter(help="of the bootstrap")] = 0,
+    seed: Annotated[int, Parameter(validator=Number(gte=0), help="of the bootstrap")] = 0,
     out: Annotated[Path, Parameter(help="directory of index.html and its pictures")],
     as_json: AsJson = False,
 ) -> None:
@@ -33,8 +34,10 @@ def report(
     if data.given:
         asked["labelled steps"] = (None, data)
     evaluations: dict[str, Evaluation] = {}
+    if "evaluation" in loaded.metrics:
+        evaluations["the traces that its filter was chosen on"] = read_evaluation(loaded.metrics["evaluation"])
     with live_progress() as progress:
-        task = progress.add_task("judging the filters", total=len(asked), note="")
+        task = progress.add_task("judging the filters", total=len(asked), note="", visible=bool(asked))
         for name, (file, labelled) in asked.items():
             sequences = read_sequences(file, labelled, what="kde report").sequences
             evaluations[name] = evaluate_filters(loaded, sequences, np.random.default_rng(seed))
@@ -44,3 +47,7 @@ def report(
         print_json({"out": str(out), "files": [path.name for path in written]})
     else:
         print_lines([f"{out / 'index.html'}: {len(written) - 1} pictures"])
+        if not evaluations:
+            print_lines(
+                ["its filter was never judged: add --traces, or run `trim kde tune`, for the reliability diagrams"]
+            )

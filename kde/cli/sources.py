@@ -7,12 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kde.artefact import sha256_file
 from kde.errors import InputError
-from kde.hub import PREFIX, load_labelled
+from kde.hub import PREFIX, read_labels
+from kde.model import ObservationModel
 from kde.prefixes import MatchedTrace, match_scores
 from kde.records import read_records
 from kde.sequences import ScoreSequences, answered_sequences, labelled_sequences
-from kde.traces import AnsweredTrace, LabelledTrace, ProblemText, ScoredTrace, exclude_problems
+from kde.traces import AnsweredTrace, ProblemText, ScoredTrace, exclude_problems
 
 
 @Parameter(name="*")
@@ -72,13 +74,28 @@ class LabelledData:
     unscored: int
     excluded: int
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """The last two by name."""
+        return {"unscored": self.unscored, "excluded": self.excluded}
+
 
 @dataclass(frozen=True, slots=True)
 class SequenceData:
-    """Score sequences, and the files they are from by role."""
+    """Score sequences, the files they are from by role, and labelled traces that were left out by reason."""
 
     sequences: ScoreSequences
     inputs: dict[str, Path]
+    left_out: dict[str, int]
+
+    def seen_by(self, model: ObservationModel) -> list[str]:
+        """Remarks on files that the model's densities were fitted to as well: what is measured on them flatters the filters."""
+        fitted = {one["sha256"] for one in model.provenance.get("inputs", {}).values()}
+        return [
+            f"{path.name} is in the model: its densities have seen these traces, so this is no judgement of new ones"
+            for path in self.inputs.values()
+            if sha256_file(path) in fitted
+        ]
 
 
 def read_labelled(options: LabelOptions) -> LabelledData:
@@ -87,7 +104,7 @@ def read_labelled(options: LabelOptions) -> LabelledData:
     Raises:
         InputError: naming the file and the place in it; or the scores are of several PRMs and none is chosen.
     """
-    labels = [trace for reference in options.labels or () for trace in _read_labels(reference)]
+    labels = [trace for reference in options.labels or () for trace in read_labels(reference)]
     repeated = [name for name, count in Counter(trace.id for trace in labels).items() if count > 1]
     if repeated:
         raise InputError("--labels", field="id", value=repeated[0], remedy="two files have it: each id is there once")
@@ -116,17 +133,13 @@ def read_sequences(traces: Path | None, options: LabelOptions, *, what: str) -> 
         raise InputError(what, field="traces", value=traces, remedy="give --traces, or --labels with --scores")
     if traces is not None:
         answered = answered_sequences(read_records(traces, AnsweredTrace), source=str(traces))
-        return SequenceData(answered, {"traces": traces})
+        return SequenceData(answered, {"traces": traces}, {})
     labelled = read_labelled(options)
-    return SequenceData(labelled_sequences(labelled.matched), labelled.inputs)
-
-
-def _read_labels(reference: str) -> list[LabelledTrace]:
-    return load_labelled(reference) if reference.startswith(PREFIX) else read_records(Path(reference), LabelledTrace)
+    return SequenceData(labelled_sequences(labelled.matched), labelled.inputs, labelled.left_out)
 
 
 def _of_one_prm(scores: list[ScoredTrace], prm: str | None) -> list[ScoredTrace]:
-    known = sorted({scored.prm for scored in scores})
+    known = sorted({scored.prm or "" for scored in scores})
     if prm is None and len(known) > 1:
         raise InputError("--scores", field="prm", value=known, remedy="choose one with --prm")
     if prm is not None and prm not in known:

@@ -44,7 +44,7 @@ def draw_densities(figure: Figure, panels: Sequence[Axes], model: ObservationMod
         axes.set_xticks((0, 0.5, 1))
         axes.set_yticks((0, 0.5, 1))
         axes.tick_params(labelsize=8)
-    bar = figure.colorbar(image, ax=list(panels), aspect=30, shrink=0.8)
+    bar = figure.colorbar(image, ax=list(panels), aspect=30, shrink=0.8, extend="min")
     bar.set_label("observation density $P(m, r\\,|\\,$class$)$", fontsize=8)
     bar.ax.tick_params(labelsize=8)
 
@@ -68,7 +68,7 @@ def roc_figure(model: ObservationModel) -> Figure:
 def reliability_figure(title: str, filters: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
     """Forecast against frequency for every filter, with 95 % bars and how the forecasts are spread."""
     figure = Figure(figsize=(3.6 * len(filters) + 0.6, 4.3), layout="constrained")
-    panels = figure.subplots(2, len(filters), sharex=True, squeeze=False, height_ratios=(4, 1))
+    panels = figure.subplots(2, len(filters), sharex=True, sharey="row", squeeze=False, height_ratios=(4, 1))
     for (name, bins), upper, lower in zip(filters.items(), panels[0], panels[1], strict=True):
         forecasts = np.array([one.forecast for one in bins])
         frequencies = np.array([one.frequency.value for one in bins])

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from kde.artefact import replace_file
 from kde.evaluate import Evaluation, FilterReport
-from kde.filter import FilterKind, describe_filter
+from kde.filter import DENSITY_FLOOR, FilterKind, describe_filter
 from kde.model import ObservationModel
-from kde.quality import Estimate, Quality
+from kde.quality import BINS, CLIP, Estimate, Quality
 from kde.report.figures import density_figure, reliability_figure, roc_figure
 from kde.samples import StepClass
 
@@ -122,7 +122,8 @@ def _describe_evaluation(report: _Report, number: int, name: str, evaluation: Ev
     report.heading(f"Belief filters on {name}")
     report.paragraph(
         f"{evaluation.traces:,} traces of {evaluation.problems:,} problems. Every filter was tuned on some of the problems and judged on "
-        "the others. Intervals are 95 % bootstrap intervals over problems; smaller is better but for the AUC."
+        "the others. Intervals are 95 % bootstrap intervals over problems; smaller is better but for the AUC. Likelihoods are floored at a "
+        f"density of {DENSITY_FLOOR:g}, probabilities clipped at {CLIP:g} before the logarithm, calibration is measured in {BINS} bins."
     )
     events = _forecasts(evaluation)
     for index, (event, qualities) in enumerate(events.items()):

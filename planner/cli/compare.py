@@ -5,6 +5,7 @@ from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from kde.compare import Comparison, ValueShift, compare_models
 from kde.dynamics import Dynamics
@@ -26,7 +27,7 @@ def compare(
         list[float] | None,
         Parameter(name="--lambda", consume_multiple=True, negative="", help="reward per strong token, with --dynamics"),
     ] = None,
-    seed: Annotated[int, Parameter(help="of the permutations and the simulation")] = 0,
+    seed: Annotated[int, Parameter(validator=Number(gte=0), help="of the permutations and the simulation")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Say whether a new PRM, domain or week of traces differs enough to matter: keep, refit or investigate.
@@ -50,7 +51,10 @@ def _show(found: Comparison) -> None:
     print_table(
         "Observation models",
         ("class", "old samples", "new samples", "total variation", "p", "refit gains (nats)"),
-        ((key, *one.samples, one.total_variation, one.p_value, one.refit_gain) for key, one in found.classes.items()),
+        (
+            (key, *one.samples, one.total_variation, one.p_value, one.refit_gain.value)
+            for key, one in found.classes.items()
+        ),
     )
     if found.values:
         print_table(
@@ -58,5 +62,5 @@ def _show(found: Comparison) -> None:
             ("lambda", "old", "new", "old policy, new world", "loss of keeping it"),
             ((f"{one.lam!r}", one.old, one.new, one.kept, one.regret) for one in found.values),
         )
-    print_lines([f"AUC of the newest score: {found.auc[0]:.3f} before, {found.auc[1]:.3f} now"])
+    print_lines([f"AUC of the newest score: {found.auc[0].value:.3f} before, {found.auc[1].value:.3f} now"])
     print_lines([f"verdict: {found.verdict.value}", *(f"  {reason}" for reason in found.reasons)])

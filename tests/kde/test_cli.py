@@ -1,13 +1,18 @@
 """`trim kde` as its user meets it: the real program, real files."""
 
+import gzip
 import json
+import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from inference.cli import main
 
 PRM = "Qwen2.5-Math-PRM-7B"
 
@@ -69,13 +74,18 @@ def test_a_class_without_samples_is_taken_from_a_file(reference: Path, tmp_path:
 
 
 def test_every_filter_is_judged_and_the_best_can_be_kept(reference: Path, fitted: Path, tmp_path: Path) -> None:
-    traces = reference / "traces" / "gsm8k_qwen2.5-7b_best_of_32.jsonl.gz"
+    with gzip.open(reference / "traces" / "gsm8k_qwen2.5-7b_best_of_32.jsonl.gz", "rt") as lines:
+        traces = tmp_path / "first.jsonl"
+        traces.write_text("".join(islice(lines, 3200)))
     found = document("tune", fitted, "--traces", traces, "--out", tmp_path / "tuned")
     assert set(found["filters"]) == {"memoryless", "bayes", "tempered"}
     assert found["default"] == "tempered"
     written = json.loads((tmp_path / "tuned" / "model.json").read_text())
     assert written["filter"] == found["filters"]["tempered"]["tuned"]["filter"]
     assert written["provenance"]["filter"]["inputs"]["traces"]["file"] == traces.name
+    assert found["measured_with"] == {"clip": 0.001, "likelihood_floor": 0.0001, "calibration_bins": 10}
+    report = document("report", tmp_path / "tuned", "--out", tmp_path / "report")
+    assert "reliability-0-0.png" in report["files"]
 
 
 def test_labelled_steps_are_judged_by_class(reference: Path, fitted: Path) -> None:
@@ -115,25 +125,30 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_every_way_to_fit_and_to_estimate_works(files: Path) -> None:
-    data = ["--labels", files / "labels.jsonl", "--scores", files / "scores.jsonl"]
+    data = ["--labels", files / "labels.jsonl", "--scores", files / "scores.jsonl", "--cell", "0.1"]
     for options in (
-        [],
-        ["--bandwidth", "cv", "--cell", "0.1"],
-        ["--bandwidth", "0.5"],
-        ["--prefixes", "partition", "--seed", "3"],
-        ["--traces", files / "weak.jsonl"],
+        ["--bandwidth", "cv", "--traces", files / "weak.jsonl"],
+        ["--prefixes", "partition", "--bandwidth", "0.5"],
     ):
         assert document("fit", *data, *options, "--out", files / "model")["traces"] == 60
     generators = ["--weak", files / "weak.jsonl", "--strong", files / "strong.jsonl", "--out", files / "d.json"]
-    em = ["--method", "em", "--observation-model", files / "model", "--hazard", "smoothed"]
-    for options in (["--method", "threshold"], ["--method", "em", "--observation-model", files / "model"]):
+    em = ["--method", "em", "--observation-model", files / "model"]
+    for options in (["--method", "threshold"], em):
         found = document("dynamics", *generators, *options)
         assert found["intervals"]["p_weak"][0] < found["p_weak"] < found["intervals"]["p_weak"][1]
         assert (found["tokens"]["strong_intercept"], found["tokens"]["strong_slope"]) == pytest.approx((4, 1), abs=1e-3)
-    refused = kde("dynamics", *generators, *em)
-    assert "different lengths" in refused.stderr
-    report = document("report", files / "model", "--traces", files / "weak.jsonl", *data, "--out", files / "report")
-    assert "index.html" in report["files"]
+
+
+def test_a_judgement_on_the_models_own_traces_says_so(files: Path) -> None:
+    data = ["--labels", files / "labels.jsonl", "--scores", files / "scores.jsonl"]
+    document("fit", *data, "--cell", "0.1", "--out", files / "model")
+    remarks = document("evaluate", files / "model", *data, "--p-weak", "0.8")["remarks"]
+    assert [remark for remark in remarks if remark.startswith("labels.jsonl is in the model")]
+    assert not [
+        one
+        for one in document("evaluate", files / "model", "--traces", files / "weak.jsonl")["remarks"]
+        if "in the" in one
+    ]
 
 
 @pytest.mark.parametrize(
@@ -185,16 +200,31 @@ def test_every_way_to_fit_and_to_estimate_works(files: Path) -> None:
             "they are of p",
         ),
         (["dynamics", "--weak", "{}/weak.jsonl", "--out", "{}/d"], "--strong"),
-        (["dynamics", "--step-counts", "{}/weak.jsonl", "--method", "em"], "stand alone"),
+        (["dynamics", "--step-counts", "{}/weak.jsonl", "--method", "em"], "--method threshold"),
         (
             ["dynamics", "--weak", "{}/weak.jsonl", "--strong", "{}/strong.jsonl", "--method", "em", "--out", "{}/d"],
             "--observation-model",
         ),
         (["evaluate", "{}", "--traces", "{}/weak.jsonl"], "model.json"),
+        (
+            ["fit", "--labels", "{}/labels.jsonl", "--scores", "{}/scores.jsonl", "{}/scores.jsonl", "--out", "{}/m"],
+            "scored twice",
+        ),
+        (
+            ["dynamics", "--step-counts", "{}/c.json", "--method", "threshold", "--out", "{}/c.json"],
+            "it is one of the inputs",
+        ),
+        (["dynamics", "--step-counts", "{}/c.json", "--method", "threshold", "--threshold", "0.9"], "no meaning"),
+        (["evaluate", "{}", "--traces", "{}/weak.jsonl", "--seed", "-1"], "seed"),
         (["report", "{}", "--out", "{}/r"], "model.json"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(files: Path, arguments: list[str], complaint: str) -> None:
+def test_bad_input_is_one_line_and_status_2(
+    files: Path,
+    arguments: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     scores = (files / "scores.jsonl").read_text()
     labels = (files / "labels.jsonl").read_text()
     (files / "empty.jsonl").write_text("")
@@ -202,9 +232,17 @@ def test_bad_input_is_one_line_and_status_2(files: Path, arguments: list[str], c
     (files / "half.jsonl").write_text(scores[:-20])
     (files / "stranger.jsonl").write_text(scores.replace('"t3"', '"t99"'))
     (files / "beyond.jsonl").write_text(labels.replace('"label": ', '"label": 9, "was": ', 1))
-    done = kde(*(argument.replace("{}", str(files)) for argument in arguments))
-    assert done.returncode == 2, done.stdout
-    assert complaint in done.stderr
-    assert done.stderr.startswith("trim: ")
-    assert done.stderr.count("\n") == 1
+    (files / "c.json").write_text(json.dumps({"g": {"correct_steps": [3, 4], "incorrect_steps": [1]}}))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.raises(SystemExit) as left:
+            main(["kde", *(argument.replace("{}", str(files)) for argument in arguments)])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    told = capsys.readouterr().err
+    assert left.value.code == 2
+    assert complaint in told
+    assert told.startswith("trim: ")
+    assert told.count("\n") == 1
     assert not (files / "m").exists()

@@ -75,3 +75,9 @@ def test_a_bad_file_names_its_field(tmp_path: Path, old: str, new: str, complain
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=complaint):
         Dynamics.load(path)
+
+
+def test_all_candidates_of_a_problem_are_paired() -> None:
+    strong = [_trace("a", -1, [25, 45, 65]), _trace("a", -1, [27, 47, 67]).model_copy(update={"problem": " A"})]
+    tokens = fit_tokens([_trace("a", -1, [10, 20, 30])], strong, bins=2)
+    assert (tokens.strong_intercept, tokens.strong_slope) == pytest.approx((6, 2), abs=0.01)

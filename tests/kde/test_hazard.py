@@ -102,3 +102,9 @@ def test_the_smoothed_hazard_is_the_kernel_density_of_the_last_steps() -> None:
 def test_smoothing_needs_answers_of_different_lengths() -> None:
     with pytest.raises(InputError, match="kaplan-meier"):
         smoothed_hazard([4, 4, 4], max_steps=9)
+
+
+def test_nothing_is_left_after_short_answers() -> None:
+    hazard = smoothed_hazard([2, 3, 3], max_steps=30)
+    assert np.isfinite(hazard).all()
+    assert hazard[[0, 3, 29]].tolist() == [0, 1, 1]
