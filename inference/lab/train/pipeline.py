@@ -45,7 +45,7 @@ def default_plan(seed: int) -> LabPlan:
     schedule = Schedule(steps=4000, muon=0.005, adam=0.01)
     curriculum = Curriculum(routine_steps=700, blend_steps=500)
     return LabPlan(
-        weak=LanguageModelPlan("weak", seed, 1, schedule, measure_every=50, curriculum=curriculum, enough=0.865),
+        weak=LanguageModelPlan("weak", seed, 1, schedule, measure_every=250, curriculum=curriculum, enough=0.89),
         strong=LanguageModelPlan("strong", seed, 2, schedule, measure_every=200, curriculum=curriculum, enough=2.0),
         prm=Plan("prm", seed, 3, Schedule(steps=4500, muon=0.005, adam=0.005), measure_every=100),
     )
