@@ -1,5 +1,6 @@
 """The whole pipeline, small: real models, a planner process, a kill in the middle."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from inference.lab import CHECKPOINTS
 from inference.records import read_episodes
 from kde.model import ObservationModel
+from kde.records import read_records
+from kde.traces import ScoredTrace
 from planner.table import PolicyTable
 
 pytestmark = pytest.mark.models
@@ -63,6 +67,12 @@ def test_decisions_came_from_the_table_that_is_left(demo: Path) -> None:
     episodes = read_episodes(demo / "evaluation" / "pomdp-0.002" / "episodes")
     assert episodes["problem_id"].n_unique() == episodes.height == 60
     assert episodes["steps"].explode().struct.field("table_hash").unique().to_list() == [table.content_hash]
+
+
+def test_scores_name_the_weights_that_made_them(demo: Path) -> None:
+    weights = hashlib.sha256((CHECKPOINTS / "prm" / "model.safetensors").read_bytes()).hexdigest()
+    scores = read_records(demo / "calibration" / "scores.jsonl", ScoredTrace)
+    assert {scored.prm for scored in scores} == {f"lab@{weights[:12]}"}
 
 
 def test_the_picture_is_a_picture(demo: Path) -> None:

@@ -4,7 +4,7 @@ They differ in seed and in how long they are trained: the weak one stops when it
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,31 +18,21 @@ from inference.lab.train.batches import IGNORED, encode
 from inference.lab.train.chunks import Chunks
 from inference.lab.train.curriculum import Curriculum
 from inference.lab.train.language_quality import language_model_quality
-from inference.lab.train.loop import Progress, Run, Schedule, train
+from inference.lab.train.loop import Plan, Progress, Run, train
 
 
 @dataclass(frozen=True, slots=True)
-class LanguageModelPlan:
-    """How one of the two language models is made.
+class LanguageModelPlan(Plan):
+    """How a language model is made.
 
     Attributes:
-        name: `weak` or `strong`.
-        seed: seed of the whole laboratory.
-        stream: sets this model's initial weights and training problems apart from the other's.
-        schedule: steps at most, learning rates.
         curriculum: when the hard operations come in.
         enough: step accuracy at which training stops; above 1 to train to the last step.
-        measure_every: steps between measurements.
         validation_problems: problems (of the training part) on which that is measured.
     """
 
-    name: str
-    seed: int
-    stream: int
-    schedule: Schedule
     curriculum: Curriculum
     enough: float
-    measure_every: int
     validation_problems: int = 300
 
 
@@ -80,18 +70,7 @@ def train_language_model(
         errors = {kind.value: 1 - accuracy for kind, accuracy in quality.by_operation.items()}
         return errors, quality.step_accuracy >= plan.enough
 
-    run = Run(
-        name=plan.name,
-        module=model,
-        is_matrix=_is_matrix,
-        loss=loss,
-        measure=measure,
-        measure_every=plan.measure_every,
-        schedule=plan.schedule,
-        settings=asdict(plan),
-        state=state,
-    )
-    train(run, report)
+    train(Run(plan, model, _is_matrix, loss, measure, state), report)
     return model
 
 

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
 import torch
 
 from inference.lab.train.muon import Muon
-from inference.lab.train.state import Settings, load_state, save_state
+from inference.lab.train.state import load_state, save_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,30 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What every training run has in common.
+
+    Attributes:
+        name: `weak`, `strong` or `prm`.
+        seed: seed of the whole laboratory.
+        stream: sets its initial weights and training problems apart from those of other streams.
+        schedule: steps at most, learning rates.
+        measure_every: steps between measurements; the state is saved as often.
+    """
+
+    name: str
+    seed: int
+    stream: int
+    schedule: Schedule
+    measure_every: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What a training run tells about itself.
 
     Attributes:
-        model: `weak`, `strong` or `prm`.
+        model: name of the plan.
         step: steps done.
         steps: steps at most.
         tokens_per_second: speed since the last report.
@@ -61,25 +80,19 @@ class Run:
     """One training run: what is trained, on what, how, and where its state is kept.
 
     Attributes:
-        name: `weak`, `strong` or `prm`.
+        plan: how; it determines the run, and a state is only resumed under an equal one.
         module: holds the parameters; frozen ones do not require gradients.
         is_matrix: whether Muon moves the parameter of this name; AdamW moves the others.
         loss: from a step to its loss and the number of tokens in its batch.
         measure: error by operation, and whether the model is good enough to stop.
-        measure_every: steps between measurements; the state is saved as often.
-        schedule: steps and learning rates.
-        settings: what determines the run, kept in its state.
         state: file of the state.
     """
 
-    name: str
+    plan: Plan
     module: torch.nn.Module
     is_matrix: Callable[[str, torch.nn.Parameter], bool]
     loss: Callable[[int], tuple[torch.Tensor, int]]
     measure: Callable[[], tuple[Mapping[str, float], bool]]
-    measure_every: int
-    schedule: Schedule
-    settings: Settings
     state: Path
 
 
@@ -89,29 +102,30 @@ _REPORT_EVERY = 10
 def train(run: Run, report: Callable[[Progress], None]) -> int:
     """Trains from the state on disk, or from the start, until the last step or until good enough; returns the step."""
     optimisers = _optimisers(run)
-    step = load_state(run.state, settings=run.settings, module=run.module, optimisers=optimisers)
+    plan, settings = run.plan, asdict(run.plan)
+    step = load_state(run.state, settings=settings, module=run.module, optimisers=optimisers)
     errors: Mapping[str, float] = {}
     losses: list[float] = []
     tokens, since = 0, time.perf_counter()
-    while step < run.schedule.steps:
+    while step < plan.schedule.steps:
         # Measured before the step, not after: a run killed right after saving must meet its stop again on resuming.
-        if step and step % run.measure_every == 0:
-            save_state(run.state, step=step, settings=run.settings, module=run.module, optimisers=optimisers)
+        if step and step % plan.measure_every == 0:
+            save_state(run.state, step=step, settings=settings, module=run.module, optimisers=optimisers)
             errors, good_enough = run.measure()
             if good_enough:
                 break
             tokens, since = 0, time.perf_counter()
         loss, size = run.loss(step)
-        _descend(loss, optimisers, run.schedule.factor(step))
+        _descend(loss, optimisers, plan.schedule.factor(step))
         step, tokens = step + 1, tokens + size
         losses.append(loss.item())
         if step % _REPORT_EVERY == 0:
             now = time.perf_counter()
             speed = tokens / (now - since)
-            report(Progress(run.name, step, run.schedule.steps, speed, fmean(losses), errors))
+            report(Progress(plan.name, step, plan.schedule.steps, speed, fmean(losses), errors))
             losses.clear()
             tokens, since = 0, now
-    save_state(run.state, step=step, settings=run.settings, module=run.module, optimisers=optimisers)
+    save_state(run.state, step=step, settings=settings, module=run.module, optimisers=optimisers)
     return step
 
 
@@ -120,8 +134,8 @@ def _optimisers(run: Run) -> Sequence[torch.optim.Optimizer]:
     matrices = [p for name, p in trained if run.is_matrix(name, p)]
     others = [p for name, p in trained if not run.is_matrix(name, p)]
     optimisers = (
-        Muon(matrices, lr=run.schedule.muon),
-        torch.optim.AdamW(others, lr=run.schedule.adam, betas=(0.9, 0.95), weight_decay=0.0),
+        Muon(matrices, lr=run.plan.schedule.muon),
+        torch.optim.AdamW(others, lr=run.plan.schedule.adam, betas=(0.9, 0.95), weight_decay=0.0),
     )
     for optimiser in optimisers:
         for group in optimiser.param_groups:

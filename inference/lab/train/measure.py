@@ -21,7 +21,7 @@ HARDEST: Final = Operation.MIX2
 
 WEAK_STEP_ACCURACY: Final = (0.85, 0.92)
 STRONG_STEP_ACCURACY: Final = (0.985, 1.0)
-PRM_AUC: Final = (0.93, 0.995)
+PRM_AUC: Final = (0.93, 0.985)
 PRM_HARDEST_AUC: Final = (0.85, 1.0)
 
 

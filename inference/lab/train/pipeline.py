@@ -15,9 +15,9 @@ from inference.lab.tokenizer import build_tokenizer
 from inference.lab.train.curriculum import Curriculum
 from inference.lab.train.export import load_language_model, save_process_reward_model
 from inference.lab.train.language_model import LanguageModelPlan
-from inference.lab.train.loop import Progress, Schedule
+from inference.lab.train.loop import Plan, Progress, Schedule
 from inference.lab.train.measure import LabQuality, measure_lab
-from inference.lab.train.process_reward import VerifierPlan, train_process_reward_model
+from inference.lab.train.process_reward import train_process_reward_model
 from inference.lab.train.workers import train_side_by_side
 from kde.errors import ArtefactError
 
@@ -26,11 +26,17 @@ _MEASURED_PROBLEMS = 1000
 
 @dataclass(frozen=True, slots=True)
 class LabPlan:
-    """How the three models are made and on how many problems they are measured."""
+    """How the models are made and on how many problems they are measured.
+
+    Attributes:
+        weak, strong: the two generators.
+        prm: the process reward model, on top of `strong`.
+        problems: held-out problems of the measurement.
+    """
 
     weak: LanguageModelPlan
     strong: LanguageModelPlan
-    prm: VerifierPlan
+    prm: Plan
     problems: int = _MEASURED_PROBLEMS
 
 
@@ -39,9 +45,9 @@ def default_plan(seed: int) -> LabPlan:
     schedule = Schedule(steps=4000, muon=0.005, adam=0.01)
     curriculum = Curriculum(routine_steps=700, blend_steps=500)
     return LabPlan(
-        weak=LanguageModelPlan("weak", seed, 1, schedule, curriculum, enough=0.865, measure_every=50),
-        strong=LanguageModelPlan("strong", seed, 2, schedule, curriculum, enough=2.0, measure_every=200),
-        prm=VerifierPlan(seed, 3, Schedule(steps=4500, muon=0.005, adam=0.005)),
+        weak=LanguageModelPlan("weak", seed, 1, schedule, measure_every=250, curriculum=curriculum, enough=0.89),
+        strong=LanguageModelPlan("strong", seed, 2, schedule, measure_every=200, curriculum=curriculum, enough=2.0),
+        prm=Plan("prm", seed, 3, Schedule(steps=4500, muon=0.005, adam=0.005), measure_every=100),
     )
 
 

@@ -7,7 +7,7 @@ fresh layer through a head that is dropped later, nothing is learned in this bud
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from inference.lab.language import STEP_SEPARATOR, solve, training_rng
 from inference.lab.tokenizer import STEP_TAG, chat_prompt
 from inference.lab.train.batches import IGNORED
 from inference.lab.train.chunks import Chunks
-from inference.lab.train.loop import Progress, Run, Schedule, train
+from inference.lab.train.loop import Plan, Progress, Run, train
 from inference.lab.train.planted import PlantedSolution, plant
 from inference.lab.train.verifier_quality import score_steps, verifier_quality
 from inference.scorers.process_reward_model import ProcessRewardModel
@@ -31,23 +31,6 @@ _WRONG_TOKEN_WEIGHT = 40.0
 _DENSE_LAYER = LANGUAGE_MODEL_LAYERS + 1
 _COMMON_FACTOR = 0.3
 _LAST_MLP_FACTOR = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class VerifierPlan:
-    """How the PRM is made.
-
-    Attributes:
-        seed: seed of the whole laboratory.
-        stream: sets its weights and data apart from the language models'.
-        schedule: steps, learning rates.
-        measure_every: steps between measurements.
-    """
-
-    seed: int
-    stream: int
-    schedule: Schedule
-    measure_every: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +98,7 @@ def _soften(trunk: Qwen2Model) -> None:
 
 
 def train_process_reward_model(
-    plan: VerifierPlan,
+    plan: Plan,
     strong: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerBase,
     *,
@@ -156,18 +139,7 @@ def train_process_reward_model(
         quality = verifier_quality(score_steps(verifier.prm, tokenizer, problems, solutions))
         return {kind.value: 1 - auc for kind, auc in quality.by_operation.items()}, False
 
-    run = Run(
-        name="prm",
-        module=verifier,
-        is_matrix=_is_matrix,
-        loss=loss,
-        measure=measure,
-        measure_every=plan.measure_every,
-        schedule=plan.schedule,
-        settings=asdict(plan),
-        state=state,
-    )
-    train(run, report)
+    train(Run(plan, verifier, _is_matrix, loss, measure, state), report)
     return verifier.prm
 
 

@@ -21,8 +21,8 @@ from inference.lab.train.language_model import (  # noqa: E402
     initial_model,
     train_language_model,
 )
-from inference.lab.train.loop import Progress, Schedule  # noqa: E402
-from inference.lab.train.process_reward import VerifierPlan, train_process_reward_model  # noqa: E402
+from inference.lab.train.loop import Plan, Progress, Schedule  # noqa: E402
+from inference.lab.train.process_reward import train_process_reward_model  # noqa: E402
 
 STEPS = 60
 KILLED_AFTER = 30
@@ -85,7 +85,7 @@ def test_a_language_model_killed_half_way_ends_as_if_it_had_not_been(tmp_path: P
 def test_a_verifier_cut_off_half_way_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     tokenizer = build_tokenizer()
     strong = initial_model(tokenizer, seed=7, stream=2)
-    plan = VerifierPlan(seed=7, stream=3, schedule=Schedule(steps=12, muon=0.02, adam=0.003), measure_every=6)
+    plan = Plan("prm", 7, 3, Schedule(steps=12, muon=0.02, adam=0.003), measure_every=6)
 
     def cut(_: Progress) -> None:
         raise KeyboardInterrupt
@@ -105,7 +105,7 @@ def test_a_state_of_other_settings_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "prm.safetensors"
     strong = initial_model(tokenizer, seed=7, stream=2)
     for seed in (1, 2):
-        plan = VerifierPlan(seed=seed, stream=3, schedule=Schedule(steps=1, muon=0.02, adam=0.003), measure_every=6)
+        plan = Plan("prm", seed, 3, Schedule(steps=1, muon=0.02, adam=0.003), measure_every=6)
         if seed == 1:
             train_process_reward_model(plan, strong, tokenizer, state=state, report=lambda _: None)
     with pytest.raises(ArtefactError, match="other"):
