@@ -27,7 +27,7 @@ Example: trim demo --problems 60 --lambda 0.002 0.016 --out runs/small""",
 )
 
 _THRESHOLDS = (0.3, 0.5, 0.7, 0.9, 0.97)
-_LAMBDAS = (0.0005, 0.001, 0.0015, 0.002, 0.004, 0.016)
+_LAMBDAS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
 _AtLeastOne = Parameter(validator=Number(gte=1))
 
 

@@ -40,7 +40,7 @@ def draw_densities(figure: Figure, panels: Sequence[Axes], model: ObservationMod
     for axes, (step_class, title) in zip(panels, _TITLES.items(), strict=True):
         shown = density[step_class].clip(min=_LEAST_DENSITY).T
         image = axes.imshow(shown, origin="lower", extent=(0, 1, 0, 1), norm=norm, cmap="viridis")
-        axes.set_title(f"{title} ({len(model.samples.by_class[step_class]):,})", fontsize=9)
+        axes.set_title(title, fontsize=9)
         axes.set_xticks((0, 0.5, 1))
         axes.set_yticks((0, 0.5, 1))
         axes.tick_params(labelsize=8)

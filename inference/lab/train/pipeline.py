@@ -47,7 +47,7 @@ def default_plan(seed: int) -> LabPlan:
     return LabPlan(
         weak=LanguageModelPlan("weak", seed, 1, schedule, measure_every=250, curriculum=curriculum, enough=0.89),
         strong=LanguageModelPlan("strong", seed, 2, schedule, measure_every=200, curriculum=curriculum, enough=2.0),
-        prm=Plan("prm", seed, 3, Schedule(steps=4500, muon=0.005, adam=0.005), measure_every=100),
+        prm=Plan("prm", seed, 3, Schedule(steps=4000, muon=0.005, adam=0.005), measure_every=100),
     )
 
 
