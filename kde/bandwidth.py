@@ -93,12 +93,13 @@ def held_out_log_densities(samples: Samples, factor: float, *, per_side: int, fo
     bandwidth = factor**2 * covariance(samples)
     fold = problem_folds(samples.groups, folds)
     cells = np.minimum((samples.features * per_side).astype(np.intp), per_side - 1)
-    logs = np.empty(len(samples))
-    for number in range(folds):
-        out = fold == number
-        masses = ReflectedKDE(samples.select(~out), bandwidth).cell_masses(per_side, per_side)
-        logs[out] = np.log(np.maximum(masses[cells[out, 0], cells[out, 1]] * per_side**2, DENSITY_FLOOR))
-    return logs
+    shares = np.bincount(fold, weights=samples.weights, minlength=folds)
+    parts = [  # every sample is integrated once: the density of all but one fold is the whole less that fold's part
+        share * ReflectedKDE(samples.select(fold == number), bandwidth).cell_masses(per_side, per_side)
+        for number, share in enumerate(shares)
+    ]
+    rest = (np.sum(parts, axis=0) - np.stack(parts)) / (1 - shares)[:, None, None]
+    return np.asarray(np.log(np.maximum(rest[fold, cells[:, 0], cells[:, 1]] * per_side**2, DENSITY_FLOOR)))
 
 
 def _cross_validated(samples: Samples, per_side: int) -> float:
