@@ -13,15 +13,17 @@ from kde.errors import InputError
 from kde.samples import Array
 
 REGIONS = 100
+_ROUNDING = 1e-9
+"""A PGR of 0.5 that is computed as 0.49999999999999994 reaches 0.5."""
 
 
 @dataclass(frozen=True, slots=True)
 class CostCurve:
-    """The monotone envelope of a sweep: the least c at which each PGR is reached, linear between its points.
+    """The monotone envelope of a sweep: at each cost the best PGR so far, linear between the sweep's points.
 
     Attributes:
         c: [n_points] ascending from 0.
-        pgr: [n_points] strictly ascending from 0 (M_w alone).
+        pgr: [n_points] ascending from 0 (M_w alone).
     """
 
     c: Array
@@ -39,13 +41,15 @@ class CostCurve:
             points = list(zip(c, pgr, strict=False))
             raise InputError("cost curve", field="points", value=points, remedy="pairs of c >= 0 and PGR")
         order = np.lexsort((-gains, costs))
-        costs, gains = costs[order], gains[order]
-        better = gains > np.maximum.accumulate(np.r_[0.0, gains])[:-1]
-        return cls(np.r_[0.0, costs[better]], np.r_[0.0, gains[better]])
+        return cls(np.r_[0.0, costs[order]], np.maximum.accumulate(np.r_[0.0, gains[order]]))
 
     def cpt(self, target: float) -> float:
         """CPT(target): the least c at which PGR reaches `target`; infinite where the sweep does not."""
-        return float(np.interp(target, self.pgr, self.c, right=np.inf))
+        return float(self.least_costs(np.array([target]))[0])
+
+    def pgr_within(self, c: float) -> float:
+        """The PGR that a budget of c buys; past the sweep's last point, what that one has."""
+        return float(np.interp(c, self.c, self.pgr))
 
     def delta_ibc(self) -> float:
         """IBC / IBC_base - 1, averaged over 100 equal performance regions between M_w and M_s; the base is M_s alone.
@@ -56,4 +60,14 @@ class CostCurve:
         middles = (np.arange(REGIONS) + 0.5) / REGIONS
         curve = CostCurve.of([*self.c, 1.0], [*self.pgr, 1.0])
         with np.errstate(divide="ignore"):
-            return float((middles / np.interp(middles, curve.pgr, curve.c) - 1).mean())
+            return float((middles / curve.least_costs(middles) - 1).mean())
+
+    def least_costs(self, targets: Array) -> Array:
+        """[n] CPT of [n] targets."""
+        after = np.searchsorted(self.pgr, targets - _ROUNDING, side="left")
+        reached = np.clip(after, 1, len(self.pgr) - 1) if len(self.pgr) > 1 else np.zeros_like(after)
+        before = np.maximum(reached - 1, 0)
+        rise = self.pgr[reached] - self.pgr[before]
+        share = np.divide(targets - self.pgr[before], rise, out=np.zeros_like(targets), where=rise > 0).clip(max=1)
+        costs = self.c[before] + share * (self.c[reached] - self.c[before])
+        return np.select([targets <= 0, after < len(self.pgr)], [0.0, costs], np.inf)
