@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.evaluate.report_cli import app
 from inference.evaluate.published import read_published
+from inference.evaluate.report_cli import app
 from kde.errors import InputError
 
 THRESHOLDS = [(0.0, 0.4, 0.0), (0.5, 0.6, 100.0), (0.7, 0.55, 150.0), (0.8, 0.7, 200.0), (1.0, 0.8, 500.0)]
