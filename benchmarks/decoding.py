@@ -63,6 +63,6 @@ async def _route(fleet: Fleet, planner: PlannerClient, episodes: list[Episode]) 
     models = Trio(fleet.weak, fleet.strong, fleet.scorer)
 
     async def work(problem: Problem) -> None:
-        episodes.append(await routed_episode(problem, models, planner, EpisodeSettings("pomdp:0.0025", 0, 30)))
+        episodes.append(await routed_episode(problem, models, planner, EpisodeSettings("pomdp:0.0025", 0)))
 
     await for_each(_PROBLEMS, work, concurrency=32)

@@ -2,9 +2,13 @@
 
 import hashlib
 import time
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from inference.engines.base import Engine
+from inference.ending import Ending, Limits, ending_of
+from inference.engines.base import ContextFullError, Engine
 from inference.grading import is_correct
 from inference.problems import Problem
 from inference.records import Episode, StepRecord
@@ -12,6 +16,8 @@ from inference.scorers.base import Scorer
 from inference.step import Author, Step, solution_text
 from kde.artefact import TOOL
 from planner.decision import Action, Carry, Decision, Planner, Proposal
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +28,14 @@ class EpisodeSettings:
         policy: policy id.
         seed: of the run; with the problem, the place and the author it fixes every step's sampling, so that runs of different
             policies share M_w's drafts wherever their prefixes agree (common random numbers).
-        max_steps: T, the step limit.
+        limits: how long an episode may go on.
+        models: fingerprint of what the run's models are, for the record.
     """
 
     policy: str
     seed: int
-    max_steps: int
+    limits: Limits = field(default_factory=Limits)
+    models: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,102 +48,169 @@ class Trio:
 
 
 async def routed_episode(problem: Problem, models: Trio, planner: Planner, settings: EpisodeSettings) -> Episode:
-    """M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so; until the answer ends."""
-    log = _Log(problem, settings)
-    prefix: list[Step] = []
-    carry: Carry | None = None
-    for t in range(1, settings.max_steps + 1):
-        proposal = await models.weak.propose(problem.problem, prefix, seed=_seed(problem, settings, t, Author.WEAK))
-        with log.score_time:
-            scores = await models.scorer.score(problem.problem, [step.text for step in [*prefix, proposal]])
-        final = proposal.ends_answer or t == settings.max_steps
-        seen = Proposal.from_scores(scores, tokens=len(proposal.token_ids), final=final)
-        with log.planner_time:
-            decision = await planner.decide(settings.policy, seen, carry)
-        accepted, author = proposal, Author.WEAK
-        if decision.action is Action.REGENERATE:
-            author = Author.STRONG
-            accepted = await models.strong.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
-        prefix.append(accepted)
-        log.steps.append(_decided(accepted, author, proposal, scores, decision))
-        if accepted.ends_answer:
-            break
-        carry = decision.carry
-    return log.finish(prefix)
+    """M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so; until the episode ends."""
+    return await _gathered(problem, settings, routed_steps(problem, models, planner, settings))
 
 
 async def solo_episode(problem: Problem, engine: Engine, author: Author, settings: EpisodeSettings) -> Episode:
     """One model writes the whole answer; nothing is scored and nothing decided."""
-    log = _Log(problem, settings)
-    prefix: list[Step] = []
-    for t in range(1, settings.max_steps + 1):
-        step = await engine.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
-        prefix.append(step)
-        log.steps.append(StepRecord(author=author, text=step.text, tokens=len(step.token_ids)))
-        if step.ends_answer:
-            break
-    return log.finish(prefix)
+    return await _gathered(problem, settings, solo_steps(problem, engine, author, settings))
 
 
-def _decided(
-    accepted: Step, author: Author, proposal: Step, scores: tuple[float, ...], decision: Decision
-) -> StepRecord:
-    return StepRecord(
-        author=author,
-        text=accepted.text,
-        tokens=len(accepted.token_ids),
-        discarded_tokens=len(proposal.token_ids) if author is Author.STRONG else 0,
-        scores=scores,
-        action=decision.action.value,
-        belief=decision.belief,
-        break_even_tokens=decision.break_even_tokens,
-        expected_strong_tokens=decision.expected_strong_tokens,
-        table_hash=decision.table_hash,
-    )
+async def routed_steps(
+    problem: Problem, models: Trio, planner: Planner, settings: EpisodeSettings
+) -> AsyncGenerator[StepRecord]:
+    """The accepted steps of a routed episode, each as soon as it is decided.
+
+    Where the PRM or M_s has no room for what is written, M_w's proposal stands and is the last.
+
+    Raises:
+        TrimError: a model or the planner does not answer, or refuses.
+    """
+    route = _Route(problem, models, planner, settings)
+    while not route.over:
+        try:
+            proposal = await route.propose()
+        except ContextFullError:
+            return
+        yield await route.settle(proposal)
 
 
-class _Stopwatch:
-    """Adds up the time spent in its `with` blocks, in seconds."""
+async def solo_steps(
+    problem: Problem, engine: Engine, author: Author, settings: EpisodeSettings
+) -> AsyncGenerator[StepRecord]:
+    """The steps of one model alone.
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._started = 0.0
+    Raises:
+        EngineError: the model does not answer.
+    """
+    written: list[Step] = []
+    while ending_of(written, settings.limits) is None:
+        seed = _seed(problem, settings, len(written) + 1, author)
+        try:
+            step, seconds = await _timed(engine.propose(problem.problem, written, seed=seed))
+        except ContextFullError:
+            return
+        written.append(step)
+        yield _record(author, step, seed, seconds)
 
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
 
-    def __exit__(self, *_: object) -> None:
-        self.seconds += time.perf_counter() - self._started
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """What M_w wrote, and the record of it as long as nobody has judged it."""
+
+    step: Step
+    record: StepRecord
 
 
 @dataclass(slots=True)
-class _Log:
-    problem: Problem
-    settings: EpisodeSettings
-    steps: list[StepRecord] = field(default_factory=list)
-    score_time: _Stopwatch = field(default_factory=_Stopwatch)
-    planner_time: _Stopwatch = field(default_factory=_Stopwatch)
-    started: float = field(default_factory=time.perf_counter)
+class _Route:
+    """The state of a routed episode: what is written, and what the last decision left."""
 
-    def finish(self, written: list[Step]) -> Episode:
-        discarded = sum(step.discarded_tokens for step in self.steps)
-        solution = solution_text(written)
-        return Episode(
-            problem_id=self.problem.id,
-            policy=self.settings.policy,
-            seed=self.settings.seed,
-            steps=tuple(self.steps),
-            solution=solution,
-            complete=written[-1].ends_answer,
-            correct=None if self.problem.answer is None else is_correct(self.problem.answer, solution),
-            weak_tokens=discarded + sum(step.tokens for step in self.steps if step.author is Author.WEAK),
-            strong_tokens=sum(step.tokens for step in self.steps if step.author is Author.STRONG),
-            discarded_tokens=discarded,
-            seconds=time.perf_counter() - self.started,
-            score_seconds=self.score_time.seconds,
-            planner_seconds=self.planner_time.seconds,
-            version=TOOL,
+    problem: Problem
+    models: Trio
+    planner: Planner
+    settings: EpisodeSettings
+    written: list[Step] = field(default_factory=list)
+    carry: Carry | None = None
+    over: bool = False
+
+    async def propose(self) -> _Proposal:
+        """M_w's next step."""
+        seed = self._seed(Author.WEAK)
+        step, seconds = await _timed(self.models.weak.propose(self.problem.problem, self.written, seed=seed))
+        return _Proposal(step, _record(Author.WEAK, step, seed, seconds))
+
+    async def settle(self, proposal: _Proposal) -> StepRecord:
+        """Score a proposal, decide about it, and write it or what M_s writes instead."""
+        step, record = proposal.step, proposal.record
+        try:
+            record, decision = await self._decide(proposal)
+            self.carry = decision.carry
+            if decision.action is Action.REGENERATE:
+                step, record = await self._regenerate(record)
+        except ContextFullError:
+            self.over = True
+        self.written.append(step)
+        self.over = self.over or ending_of(self.written, self.settings.limits) is not None
+        return record
+
+    async def _decide(self, proposal: _Proposal) -> tuple[StepRecord, Decision]:
+        texts = [step.text for step in [*self.written, proposal.step]]
+        scores, score_seconds = await _timed(self.models.scorer.score(self.problem.problem, texts))
+        final = ending_of([*self.written, proposal.step], self.settings.limits) is not None
+        seen = Proposal.from_scores(scores, tokens=proposal.record.tokens, final=final)
+        decision, decide_seconds = await _timed(self.planner.decide(self.settings.policy, seen, self.carry))
+        record = replace(
+            proposal.record,
+            scores=scores,
+            score_windows=1,
+            action=decision.action.value,
+            belief=decision.belief,
+            break_even_tokens=decision.break_even_tokens,
+            expected_strong_tokens=decision.expected_strong_tokens,
+            table_hash=decision.table_hash,
+            fallback=decision.fallback,
+            score_seconds=score_seconds,
+            decide_seconds=decide_seconds,
         )
+        return record, decision
+
+    async def _regenerate(self, proposed: StepRecord) -> tuple[Step, StepRecord]:
+        seed = self._seed(Author.STRONG)
+        step, seconds = await _timed(self.models.strong.propose(self.problem.problem, self.written, seed=seed))
+        record = replace(
+            proposed,
+            author=Author.STRONG,
+            text=step.text,
+            stop=step.stop,
+            tokens=len(step.token_ids),
+            discarded_tokens=proposed.tokens,
+            seed=seed,
+            regenerate_seconds=seconds,
+        )
+        return step, record
+
+    def _seed(self, author: Author) -> int:
+        return _seed(self.problem, self.settings, len(self.written) + 1, author)
+
+
+async def _gathered(problem: Problem, settings: EpisodeSettings, steps: AsyncGenerator[StepRecord]) -> Episode:
+    """The whole episode as one record."""
+    began = time.perf_counter()
+    async with aclosing(steps):
+        written = [step async for step in steps]
+    discarded = sum(step.discarded_tokens for step in written)
+    solution = solution_text(written)
+    return Episode(
+        problem_id=problem.id,
+        problem=problem.problem,
+        policy=settings.policy,
+        seed=settings.seed,
+        steps=tuple(written),
+        solution=solution,
+        ending=ending_of(written, settings.limits) or Ending.CONTEXT,
+        correct=None if problem.answer is None else is_correct(problem.answer, solution),
+        weak_tokens=discarded + sum(step.tokens for step in written if step.author is Author.WEAK),
+        strong_tokens=sum(step.tokens for step in written if step.author is Author.STRONG),
+        discarded_tokens=discarded,
+        fallback_decisions=sum(step.fallback for step in written),
+        seconds=time.perf_counter() - began,
+        score_seconds=sum(step.score_seconds for step in written),
+        planner_seconds=sum(step.decide_seconds for step in written),
+        models=settings.models,
+        version=TOOL,
+    )
+
+
+def _record(author: Author, step: Step, seed: int, seconds: float) -> StepRecord:
+    return StepRecord(author, step.text, step.stop, len(step.token_ids), seed=seed, propose_seconds=seconds)
+
+
+async def _timed(work: Awaitable[Answer]) -> tuple[Answer, float]:
+    """What is awaited, and the seconds that it took."""
+    began = time.perf_counter()
+    return await work, time.perf_counter() - began
 
 
 def _seed(problem: Problem, settings: EpisodeSettings, step: int, author: Author) -> int:

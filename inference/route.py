@@ -1,8 +1,12 @@
 """Routing a set of problems under one policy: what `trim route` and the demo do."""
 
-from collections.abc import AsyncIterator, Callable
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from inference.episode import EpisodeSettings, Trio, routed_episode, solo_episode
 from inference.fleet import Fleet
@@ -73,3 +77,18 @@ async def table_hash(planner: Planner, policy: str) -> str:
         return ""
     first = Proposal(1, earlier=1.0, newest=1.0, tokens=1, final=False)
     return (await planner.decide(policy, first, None)).table_hash
+
+
+def fingerprint_of(models: Mapping[str, Any]) -> str:
+    """What the records of a run call its models: the start of the SHA-256 of their description in `run.json`."""
+    return hashlib.sha256(json.dumps(models, sort_keys=True).encode()).hexdigest()[:12]
+
+
+async def describe_run(planner: Planner, settings: EpisodeSettings, models: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` says of a run, and what has to be the same to go on with it.
+
+    Raises:
+        TrimError: as `table_hash`.
+    """
+    asked = {"policy": settings.policy, "seed": settings.seed, **asdict(settings.limits)}
+    return {**asked, **models, "table": await table_hash(planner, settings.policy)}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from pydantic import ValidationError
 
+from inference.ending import Limits
 from inference.engines.base import Sampling
 from inference.episode import EpisodeSettings
 from inference.fleet import EngineKind, FleetSettings, open_fleet
@@ -17,7 +18,7 @@ from inference.lab.shipped import lab_places, lab_problems
 from inference.problems import Problem
 from inference.progress import EpisodeTally
 from inference.records import read_episodes
-from inference.route import open_planner, route, table_hash
+from inference.route import describe_run, fingerprint_of, open_planner, route
 from inference.runner import Run
 from kde.errors import InputError
 from kde.records import read_records
@@ -85,9 +86,9 @@ def run(
 ) -> None:
     """Solve problems step by step under one policy."""
     chosen = _problems(problems, seed, lab=models.lab)
-    settings = EpisodeSettings(policy, seed, max_steps)
-    described = models.settings(out / "logs")
-    asyncio.run(_route(chosen, settings, described, server=server, tables=tables, out=out, concurrency=concurrency))
+    fleet = models.settings(out / "logs")
+    settings = EpisodeSettings(policy, seed, Limits(max_steps), fingerprint_of(fleet.describe()))
+    asyncio.run(_route(chosen, settings, fleet, server=server, tables=tables, out=out, concurrency=concurrency))
     _report(out, as_json=as_json)
 
 
@@ -102,8 +103,7 @@ async def _route(
     concurrency: int,
 ) -> None:
     async with open_planner(server, tables) as planner:
-        table = await table_hash(planner, settings.policy)
-        run = Run(out, {**asdict(settings), **models.describe(), "table": table}, problems)
+        run = Run(out, await describe_run(planner, settings, models.describe()), problems)
         remaining = len(run.remaining())
         if not remaining:
             return

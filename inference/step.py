@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from inference.grading import boxed_answer
 
@@ -26,6 +27,8 @@ class Stop(StrEnum):
     """The model ended its answer."""
     LENGTH = "length"
     """The token limit of a step."""
+    DEGENERATE = "degenerate"
+    """Nothing but separators came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Step:
     @property
     def separator(self) -> str:
         """What stands between this step and the next."""
-        return SEPARATOR if self.stop is Stop.SEPARATOR else ""
+        return separator_after(self.stop)
 
     @property
     def ends_answer(self) -> bool:
@@ -62,6 +65,23 @@ PROBE = "Answer: 1,234.5 = \\frac{x}{7}\n\nSo \u2211 \u2260 \u6570 thus\tit'S 'd
 """Two tokenizers that give the same ids for this text are taken to be the same."""
 
 
-def solution_text(steps: Sequence[Step]) -> str:
+class Written(Protocol):
+    """A step that stands in a solution, as an engine wrote it or as a record keeps it."""
+
+    @property
+    def text(self) -> str:
+        """The step without its separator or end mark."""
+
+    @property
+    def stop(self) -> Stop:
+        """Why it ended."""
+
+
+def solution_text(steps: Sequence[Written]) -> str:
     """A whole solution as it was written: a step that the token limit cut is followed by no separator."""
-    return "".join(step.text + step.separator for step in steps[:-1]) + (steps[-1].text if steps else "")
+    return "".join(step.text + separator_after(step.stop) for step in steps[:-1]) + (steps[-1].text if steps else "")
+
+
+def separator_after(stop: Stop) -> str:
+    """What stands between a step that ended so and the next."""
+    return SEPARATOR if stop is Stop.SEPARATOR else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 from rich.progress import Progress
 
+from inference.ending import Limits
 from inference.episode import EpisodeSettings
 from inference.fleet import Fleet, FleetSettings, open_fleet
 from inference.lab.labelling import label_episodes, write_labels
@@ -18,7 +19,7 @@ from inference.planner_process import planner_process
 from inference.problems import Problem
 from inference.progress import EpisodeTally
 from inference.records import read_episodes
-from inference.route import route, table_hash
+from inference.route import describe_run, fingerprint_of, route
 from inference.runner import Run
 from inference.scoring import labelled_job, score_traces
 from kde.artefact import provenance
@@ -148,11 +149,11 @@ class _Stages:
     async def episodes(self, planner: Planner, policy: str, asked: _Problems) -> pl.DataFrame:
         """The episodes of one policy on every problem; those that are not on disk yet are made."""
         settings = self.settings
-        described = {"policy": policy, "seed": asked.seed, "max_steps": settings.max_steps, **settings.fleet.describe()}
-        described["table"] = await table_hash(planner, policy)
+        models = settings.fleet.describe()
+        episode = EpisodeSettings(policy, asked.seed, Limits(settings.max_steps), fingerprint_of(models))
+        described = await describe_run(planner, episode, models)
         run = Run(settings.out / asked.purpose / policy.replace(":", "-"), described, asked.problems)
         done = len(asked.problems) - len(run.remaining())
         tally = EpisodeTally(self.progress, f"{asked.purpose} {policy}", total=len(asked.problems), done=done)
-        episode = EpisodeSettings(policy, asked.seed, settings.max_steps)
         await route(run, self.fleet, planner, episode, concurrency=settings.concurrency, on_episode=tally.add)
         return read_episodes(run.episodes)

@@ -43,6 +43,10 @@ class EngineError(TrimError):
     """An engine or a scorer cannot answer."""
 
 
+class ContextFullError(EngineError):
+    """The prefix leaves no room in a model's context: the episode ends, the run goes on."""
+
+
 def vocabulary_of(probe_ids: Sequence[int]) -> str:
     """Fingerprint of a tokenizer from its ids of `inference.step.PROBE`."""
     return hashlib.sha256(json.dumps(list(probe_ids)).encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 
 from inference.batching import Batcher
 from inference.chat import prompt_ids
-from inference.engines.base import EngineError, Sampling, vocabulary_of
+from inference.engines.base import ContextFullError, Sampling, vocabulary_of
 from inference.step import PROBE, SEPARATOR, Step, Stop
 
 
@@ -32,7 +32,7 @@ class TransformersEngine:
         """Write the next step.
 
         Raises:
-            EngineError: the prefix leaves no room in the model's context.
+            ContextFullError: the prefix leaves no room in the model's context.
         """
         ids = prompt_ids(self._tokenizer, problem)
         for step in steps:
@@ -42,7 +42,7 @@ class TransformersEngine:
             )
         room = self._context - len(ids)
         if room < 1:
-            raise EngineError(
+            raise ContextFullError(
                 f"a prefix of {len(ids)} tokens fills the model's context of {self._context}; use a model with a longer one"
             )
         row = _Row(ids, torch.Generator().manual_seed(seed), limit=min(room, self._sampling.max_step_tokens))

@@ -1,23 +1,50 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from inference.ending import Ending
 from inference.records import SCHEMA, Episode, StepRecord, read_episodes, write_part
-from inference.step import Author
+from inference.step import Author, Stop
 
-WRITTEN = StepRecord(author=Author.WEAK, text="A:+1", tokens=5)
+WRITTEN = StepRecord(Author.WEAK, "A:+1", Stop.SEPARATOR, 5)
 DECIDED = StepRecord(
     author=Author.STRONG,
     text="B:*3",
+    stop=Stop.LENGTH,
     tokens=7,
     discarded_tokens=6,
+    seed=2**31 - 1,
     scores=(0.9, 0.1),
+    score_windows=2,
     action="regenerate",
     belief=(0.1, 0.2, 0.7),
     break_even_tokens=80.5,
     expected_strong_tokens=7.0,
     table_hash="ab",
+    fallback=True,
+    propose_seconds=0.25,
+    score_seconds=0.5,
+    decide_seconds=0.125,
+    regenerate_seconds=1.0,
 )
-EPISODE = Episode("p1", "pomdp:0.002", 3, (WRITTEN, DECIDED), "A:+1\n\nB:*3", True, None, 11, 7, 6, 0.5, 0.1, 0.01, "v")
+EPISODE = Episode(
+    problem_id="p1",
+    problem="1+1",
+    policy="pomdp:0.002",
+    seed=3,
+    steps=(WRITTEN, DECIDED),
+    solution="A:+1\n\nB:*3",
+    ending=Ending.STEP_LIMIT,
+    correct=None,
+    weak_tokens=11,
+    strong_tokens=7,
+    discarded_tokens=6,
+    fallback_decisions=1,
+    seconds=0.5,
+    score_seconds=0.1,
+    planner_seconds=0.01,
+    models="m",
+    version="v",
+)
 
 
 def test_episodes_come_back_as_they_were(tmp_path: Path) -> None:
@@ -26,16 +53,9 @@ def test_episodes_come_back_as_they_were(tmp_path: Path) -> None:
     frame = read_episodes(tmp_path)
     assert frame["problem_id"].to_list() == ["p1", "p2", "p3"]
     assert frame["correct"].to_list() == [None, True, None]
-    first = frame.row(0, named=True)["steps"]
-    assert first[0] == {
-        "author": "weak",
-        "text": "A:+1",
-        "tokens": 5,
-        "discarded_tokens": 0,
-        "scores": [],
-        "table_hash": "",
-    } | dict.fromkeys(("action", "belief", "break_even_tokens", "expected_strong_tokens"))
-    assert first[1]["belief"] == [0.1, 0.2, 0.7]
+    first, second = frame.row(0, named=True)["steps"]
+    assert first == asdict(WRITTEN) | {"scores": []}
+    assert second == asdict(DECIDED) | {"scores": [0.9, 0.1], "belief": [0.1, 0.2, 0.7]}
 
 
 def test_no_parts_are_an_empty_frame_and_half_written_ones_are_not_seen(tmp_path: Path) -> None:

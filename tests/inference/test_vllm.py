@@ -37,7 +37,7 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Flee
 
 async def route_all(fleet: Fleet, problems: list[Problem]) -> dict[str, Episode]:
     episodes: dict[str, Episode] = {}
-    models, settings = Trio(fleet.weak, fleet.strong, fleet.scorer), EpisodeSettings("thr:0.5", 0, 30)
+    models, settings = Trio(fleet.weak, fleet.strong, fleet.scorer), EpisodeSettings("thr:0.5", 0)
 
     async def work(problem: Problem) -> None:
         episodes[problem.id] = await routed_episode(problem, models, LocalPlanner(None), settings)

@@ -7,7 +7,7 @@ from inference.lab import generate_problems
 from inference.lab.labelling import label_episodes, write_labels
 from inference.lab.shipped import lab_problems
 from inference.records import StepRecord, read_episodes, write_part
-from inference.step import Author
+from inference.step import Author, Stop
 from kde.errors import InputError
 from kde.records import read_records
 from kde.traces import LabelledTrace
@@ -18,7 +18,9 @@ def test_episodes_become_labelled_traces(tmp_path: Path) -> None:
     first, second = generate_problems(2, seed=5)
     wrong = [*second.steps[:2], "nonsense", *second.steps[3:]]
     episodes = [
-        replace(EPISODE, problem_id=made.id, steps=tuple(StepRecord(Author.WEAK, text, 7) for text in steps))
+        replace(
+            EPISODE, problem_id=made.id, steps=tuple(StepRecord(Author.WEAK, text, Stop.SEPARATOR, 7) for text in steps)
+        )
         for made, steps in ((second, wrong), (first, first.steps))
     ]
     write_part(tmp_path / "episodes", episodes)
