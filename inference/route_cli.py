@@ -28,7 +28,7 @@ app = App(
     name="route",
     help_epilogue="""\
 M_w proposes a step, the PRM scores it, the planner decides, and M_s rewrites it where the planner says so.
-Finished episodes are parquet parts in OUT/episodes; the same command again goes on with a run that was stopped.
+A finished run is parquet in OUT/episodes; the same command again goes on with one that was stopped or killed.
 
 Example: trim route --lab --problems 100 --policy thr:0.5 --out runs/thr""",
 )
