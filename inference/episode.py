@@ -4,6 +4,7 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 
+from inference.conversation import asked
 from inference.engines.base import Engine
 from inference.grading import is_correct
 from inference.problems import Problem
@@ -42,12 +43,13 @@ class Trio:
 async def routed_episode(problem: Problem, models: Trio, planner: Planner, settings: EpisodeSettings) -> Episode:
     """M_w proposes, the PRM scores, the planner decides, M_s rewrites where it says so; until the answer ends."""
     log = _Log(problem, settings)
+    question = asked(problem.problem)
     prefix: list[Step] = []
     carry: Carry | None = None
     for t in range(1, settings.max_steps + 1):
-        proposal = await models.weak.propose(problem.problem, prefix, seed=_seed(problem, settings, t, Author.WEAK))
+        proposal = await models.weak.propose(question, prefix, seed=_seed(problem, settings, t, Author.WEAK))
         with log.score_time:
-            scores = await models.scorer.score(problem.problem, [step.text for step in [*prefix, proposal]])
+            scores = (await models.scorer.score(question, [step.text for step in [*prefix, proposal]])).values
         final = proposal.ends_answer or t == settings.max_steps
         seen = Proposal.from_scores(scores, tokens=len(proposal.token_ids), final=final)
         with log.planner_time:
@@ -55,7 +57,7 @@ async def routed_episode(problem: Problem, models: Trio, planner: Planner, setti
         accepted, author = proposal, Author.WEAK
         if decision.action is Action.REGENERATE:
             author = Author.STRONG
-            accepted = await models.strong.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
+            accepted = await models.strong.propose(question, prefix, seed=_seed(problem, settings, t, author))
         prefix.append(accepted)
         log.steps.append(_decided(accepted, author, proposal, scores, decision))
         if accepted.ends_answer:
@@ -67,9 +69,10 @@ async def routed_episode(problem: Problem, models: Trio, planner: Planner, setti
 async def solo_episode(problem: Problem, engine: Engine, author: Author, settings: EpisodeSettings) -> Episode:
     """One model writes the whole answer; nothing is scored and nothing decided."""
     log = _Log(problem, settings)
+    question = asked(problem.problem)
     prefix: list[Step] = []
     for t in range(1, settings.max_steps + 1):
-        step = await engine.propose(problem.problem, prefix, seed=_seed(problem, settings, t, author))
+        step = await engine.propose(question, prefix, seed=_seed(problem, settings, t, author))
         prefix.append(step)
         log.steps.append(StepRecord(author=author, text=step.text, tokens=len(step.token_ids)))
         if step.ends_answer:
