@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from inference.conversation import Conversation, asked
 from inference.ending import Ending, Limits, ending_of
 from inference.engines.base import ContextFullError, Engine
 from inference.grading import is_correct
@@ -58,16 +59,28 @@ async def solo_episode(problem: Problem, engine: Engine, author: Author, setting
 
 
 async def routed_steps(
-    problem: Problem, models: Trio, planner: Planner, settings: EpisodeSettings
+    problem: Problem,
+    models: Trio,
+    planner: Planner,
+    settings: EpisodeSettings,
+    *,
+    question: Conversation | None = None,
 ) -> AsyncGenerator[StepRecord]:
     """The accepted steps of a routed episode, each as soon as it is decided.
 
     Where the PRM or M_s has no room for what is written, M_w's proposal stands and is the last.
 
+    Args:
+        problem: what is solved; its id enters the seeds.
+        models: the three.
+        planner: decides.
+        settings: of the run.
+        question: the conversation that asks the problem, where it is more than the problem's text.
+
     Raises:
         TrimError: a model or the planner does not answer, or refuses.
     """
-    route = _Route(problem, models, planner, settings)
+    route = _Route(problem, question or asked(problem.problem), models, planner, settings)
     while not route.over:
         try:
             proposal = await route.propose()
@@ -77,18 +90,24 @@ async def routed_steps(
 
 
 async def solo_steps(
-    problem: Problem, engine: Engine, author: Author, settings: EpisodeSettings
+    problem: Problem,
+    engine: Engine,
+    author: Author,
+    settings: EpisodeSettings,
+    *,
+    question: Conversation | None = None,
 ) -> AsyncGenerator[StepRecord]:
-    """The steps of one model alone.
+    """The steps of one model alone; arguments as of `routed_steps`.
 
     Raises:
         EngineError: the model does not answer.
     """
+    question = question or asked(problem.problem)
     written: list[Step] = []
     while ending_of(written, settings.limits) is None:
         seed = _seed(problem, settings, len(written) + 1, author)
         try:
-            step, seconds = await _timed(engine.propose(problem.problem, written, seed=seed))
+            step, seconds = await _timed(engine.propose(question, written, seed=seed))
         except ContextFullError:
             return
         written.append(step)
@@ -108,6 +127,7 @@ class _Route:
     """The state of a routed episode: what is written, and what the last decision left."""
 
     problem: Problem
+    question: Conversation
     models: Trio
     planner: Planner
     settings: EpisodeSettings
@@ -118,7 +138,7 @@ class _Route:
     async def propose(self) -> _Proposal:
         """M_w's next step."""
         seed = self._seed(Author.WEAK)
-        step, seconds = await _timed(self.models.weak.propose(self.problem.problem, self.written, seed=seed))
+        step, seconds = await _timed(self.models.weak.propose(self.question, self.written, seed=seed))
         return _Proposal(step, _record(Author.WEAK, step, seed, seconds))
 
     async def settle(self, proposal: _Proposal) -> StepRecord:
@@ -137,14 +157,14 @@ class _Route:
 
     async def _decide(self, proposal: _Proposal) -> tuple[StepRecord, Decision]:
         texts = [step.text for step in [*self.written, proposal.step]]
-        scores, score_seconds = await _timed(self.models.scorer.score(self.problem.problem, texts))
+        scores, score_seconds = await _timed(self.models.scorer.score(self.question, texts))
         final = ending_of([*self.written, proposal.step], self.settings.limits) is not None
-        seen = Proposal.from_scores(scores, tokens=proposal.record.tokens, final=final)
+        seen = Proposal.from_scores(scores.values, tokens=proposal.record.tokens, final=final)
         decision, decide_seconds = await _timed(self.planner.decide(self.settings.policy, seen, self.carry))
         record = replace(
             proposal.record,
-            scores=scores,
-            score_windows=1,
+            scores=scores.values,
+            score_windows=scores.windows,
             action=decision.action.value,
             belief=decision.belief,
             break_even_tokens=decision.break_even_tokens,
@@ -158,7 +178,7 @@ class _Route:
 
     async def _regenerate(self, proposed: StepRecord) -> tuple[Step, StepRecord]:
         seed = self._seed(Author.STRONG)
-        step, seconds = await _timed(self.models.strong.propose(self.problem.problem, self.written, seed=seed))
+        step, seconds = await _timed(self.models.strong.propose(self.question, self.written, seed=seed))
         record = replace(
             proposed,
             author=Author.STRONG,
