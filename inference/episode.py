@@ -1,5 +1,6 @@
 """One episode: the step loop (DESIGN section 1)."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable
@@ -11,6 +12,7 @@ from inference.conversation import Conversation, asked
 from inference.ending import Ending, Limits, ending_of
 from inference.engines.base import ContextFullError, Engine
 from inference.grading import is_correct
+from inference.prefill import Prefill, may_escalate
 from inference.problems import Problem
 from inference.records import Episode, StepRecord
 from inference.scorers.base import Scorer
@@ -31,12 +33,14 @@ class EpisodeSettings:
             policies share M_w's drafts wherever their prefixes agree (common random numbers).
         limits: how long an episode may go on.
         models: fingerprint of what the run's models are, for the record.
+        prefill: whether M_s takes in the accepted prefix while M_w decodes.
     """
 
     policy: str
     seed: int
     limits: Limits = field(default_factory=Limits)
     models: str = ""
+    prefill: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,14 @@ async def routed_steps(
     Raises:
         TrimError: a model or the planner does not answer, or refuses.
     """
-    route = _Route(problem, question or asked(problem.problem), models, planner, settings)
-    while not route.over:
-        try:
-            proposal = await route.propose()
-        except ContextFullError:
-            return
-        yield await route.settle(proposal)
+    async with Prefill(models.strong) as prefill:
+        route = _Route(problem, question or asked(problem.problem), models, planner, settings, prefill)
+        while not route.over:
+            try:
+                proposal = await route.propose()
+            except ContextFullError:
+                return
+            yield await route.settle(proposal)
 
 
 async def solo_steps(
@@ -131,12 +136,15 @@ class _Route:
     models: Trio
     planner: Planner
     settings: EpisodeSettings
+    prefill: Prefill
     written: list[Step] = field(default_factory=list)
     carry: Carry | None = None
     over: bool = False
 
     async def propose(self) -> _Proposal:
-        """M_w's next step."""
+        """M_w's next step; M_s takes in what is written meanwhile."""
+        if self.settings.prefill and may_escalate(self.settings.policy):
+            self.prefill.start(self.question, self.written)
         seed = self._seed(Author.WEAK)
         step, seconds = await _timed(self.models.weak.propose(self.question, self.written, seed=seed))
         return _Proposal(step, _record(Author.WEAK, step, seed, seconds))
@@ -177,6 +185,7 @@ class _Route:
         return record, decision
 
     async def _regenerate(self, proposed: StepRecord) -> tuple[Step, StepRecord]:
+        await self.prefill.stop()
         seed = self._seed(Author.STRONG)
         step, seconds = await _timed(self.models.strong.propose(self.question, self.written, seed=seed))
         record = replace(
@@ -198,8 +207,16 @@ class _Route:
 async def _gathered(problem: Problem, settings: EpisodeSettings, steps: AsyncGenerator[StepRecord]) -> Episode:
     """The whole episode as one record."""
     began = time.perf_counter()
-    async with aclosing(steps):
-        written = [step async for step in steps]
+    written: list[StepRecord] = []
+    deadline = asyncio.timeout(settings.limits.deadline_seconds)
+    try:
+        async with deadline, aclosing(steps):
+            async for step in steps:
+                written.append(step)  # noqa: PERF401  what is written when the deadline comes stays
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+    late = Ending.DEADLINE if deadline.expired() else Ending.CONTEXT
     discarded = sum(step.discarded_tokens for step in written)
     solution = solution_text(written)
     return Episode(
@@ -209,7 +226,7 @@ async def _gathered(problem: Problem, settings: EpisodeSettings, steps: AsyncGen
         seed=settings.seed,
         steps=tuple(written),
         solution=solution,
-        ending=ending_of(written, settings.limits) or Ending.CONTEXT,
+        ending=ending_of(written, settings.limits) or late,
         correct=None if problem.answer is None else is_correct(problem.answer, solution),
         weak_tokens=discarded + sum(step.tokens for step in written if step.author is Author.WEAK),
         strong_tokens=sum(step.tokens for step in written if step.author is Author.STRONG),
