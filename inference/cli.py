@@ -26,6 +26,7 @@ app.command("planner.cli.replay:app", name="replay", help="Replay a decision log
 app.command("inference.route_cli:app", name="route", help="Generate routed solutions of problems.")
 app.command("inference.score_cli:app", name="score", help="Score labelled traces with a process reward model.")
 app.command("inference.evaluate.report_cli:app", name="report", help="Report what policies cost for what they gain.")
+app.command("inference.gateway.cli:app", name="gateway", help="Serve routed generations to OpenAI clients.")
 app.command("inference.lab.cli:app", name="lab", help="The routing laboratory: a synthetic task with real models.")
 app.command("inference.demo.cli:app", name="demo", help="The main job from nothing: fit, solve, serve, route, report.")
 
