@@ -7,9 +7,10 @@ from pathlib import Path
 from benchmarks.measure import Result, seconds_side_by_side
 from benchmarks.solving import reference_pomdp
 from inference.concurrency import for_each
-from inference.engines.base import Sampling
+from inference.conversation import asked
+from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings, Trio, routed_episode
-from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
+from inference.fleet import EngineKind, Fleet, engines_at, open_fleet
 from inference.lab.shipped import lab_places, lab_problems
 from inference.planner_process import planner_process
 from inference.problems import Problem
@@ -22,7 +23,7 @@ _PROBLEMS = lab_problems(48, seed=31)
 
 
 def run() -> dict[str, Result]:
-    settings = FleetSettings(lab_places(), EngineKind.TRANSFORMERS, Sampling(max_step_tokens=64), Path("unused"))
+    settings = engines_at(lab_places(), EngineKind.TRANSFORMERS, {"max_step_tokens": 64})
     alone, together = seconds_side_by_side(lambda: _propose(settings, 1), lambda: _propose(settings, 48), rounds=3)
     return {
         "proposals, 48 at once against one at a time": Result(alone / together, "x", 4),
@@ -32,26 +33,26 @@ def run() -> dict[str, Result]:
     }
 
 
-def _propose(settings: FleetSettings, concurrency: int) -> None:
+def _propose(settings: EnginesFile, concurrency: int) -> None:
     asyncio.run(_propose_all(settings, concurrency))
 
 
-async def _propose_all(settings: FleetSettings, concurrency: int) -> None:
-    async with open_fleet(settings) as fleet:
+async def _propose_all(settings: EnginesFile, concurrency: int) -> None:
+    async with open_fleet(settings, Path("unused")) as fleet:
 
         async def work(problem: Problem) -> None:
-            await fleet.strong.propose(problem.problem, (), seed=0)
+            await fleet.strong.propose(asked(problem.problem), (), seed=0)
 
         await for_each(_PROBLEMS * 4, work, concurrency=concurrency)
 
 
-async def _planner_share(settings: FleetSettings) -> float:
+async def _planner_share(settings: EnginesFile) -> float:
     episodes: list[Episode] = []
     pomdp = reference_pomdp(30)
     with tempfile.TemporaryDirectory() as directory:
         tabulate(pomdp, solve_exact(pomdp, [0.0025])).save(Path(directory))
         async with (
-            open_fleet(settings) as fleet,
+            open_fleet(settings, Path("unused")) as fleet,
             planner_process(Path(directory), log=Path(directory) / "planner.log") as address,
             PlannerClient(address) as planner,
         ):

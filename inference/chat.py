@@ -2,14 +2,17 @@
 
 from transformers import PreTrainedTokenizerBase
 
+from inference.conversation import Conversation
 from inference.engines.base import EngineError
+from inference.engines.settings import ChatSettings
 from inference.scorers.base import STEP_TAG
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, problem: str) -> list[int]:
-    """Token ids of the conversation that asks a problem, up to where the answer begins."""
-    messages = [{"role": "user", "content": problem}]
-    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, question: Conversation, chat: ChatSettings) -> list[int]:
+    """Token ids of a conversation, up to where the answer begins."""
+    text = tokenizer.apply_chat_template(
+        chat.messages(question), add_generation_prompt=True, tokenize=False, **chat.template_arguments
+    )
     return list(tokenizer.encode(str(text), add_special_tokens=False))
 
 

@@ -23,6 +23,8 @@ class Ending(StrEnum):
     """It is the last that the limit allows."""
     CONTEXT = "context"
     """A model has no room for what is written."""
+    DEADLINE = "deadline"
+    """Its time is up; what was being asked is not on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,19 @@ class Limits:
     Attributes:
         max_steps: T, the step limit.
         max_repeats: how many steps in a row may equal the one before them; the last of them ends the episode.
+        deadline_seconds: wall time of an episode; None for as long as it takes.
     """
 
     max_steps: int = 30
     max_repeats: int = 3
+    deadline_seconds: float | None = None
 
 
 def ending_of(steps: Sequence[Written], limits: Limits) -> Ending | None:
-    """Why an episode ends behind these steps; None while it goes on. It cannot see a full context: only the models can."""
+    """Why an episode ends behind these steps; None while it goes on.
+
+    A full context and a deadline do not show in what is written.
+    """
     if not steps:
         return None
     last = steps[-1]

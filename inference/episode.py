@@ -1,5 +1,6 @@
 """One episode: the step loop (DESIGN section 1)."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable
@@ -7,9 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from inference.conversation import Conversation, asked
 from inference.ending import Ending, Limits, ending_of
 from inference.engines.base import ContextFullError, Engine
 from inference.grading import is_correct
+from inference.prefill import Prefill, may_escalate
 from inference.problems import Problem
 from inference.records import Episode, StepRecord
 from inference.scorers.base import Scorer
@@ -30,12 +33,14 @@ class EpisodeSettings:
             policies share M_w's drafts wherever their prefixes agree (common random numbers).
         limits: how long an episode may go on.
         models: fingerprint of what the run's models are, for the record.
+        prefill: whether M_s takes in the accepted prefix while M_w decodes.
     """
 
     policy: str
     seed: int
     limits: Limits = field(default_factory=Limits)
     models: str = ""
+    prefill: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +63,56 @@ async def solo_episode(problem: Problem, engine: Engine, author: Author, setting
 
 
 async def routed_steps(
-    problem: Problem, models: Trio, planner: Planner, settings: EpisodeSettings
+    problem: Problem,
+    models: Trio,
+    planner: Planner,
+    settings: EpisodeSettings,
+    *,
+    question: Conversation | None = None,
 ) -> AsyncGenerator[StepRecord]:
     """The accepted steps of a routed episode, each as soon as it is decided.
 
     Where the PRM or M_s has no room for what is written, M_w's proposal stands and is the last.
 
+    Args:
+        problem: what is solved; its id enters the seeds.
+        models: the three.
+        planner: decides.
+        settings: of the run.
+        question: the conversation that asks the problem, where it is more than the problem's text.
+
     Raises:
         TrimError: a model or the planner does not answer, or refuses.
     """
-    route = _Route(problem, models, planner, settings)
-    while not route.over:
-        try:
-            proposal = await route.propose()
-        except ContextFullError:
-            return
-        yield await route.settle(proposal)
+    async with Prefill(models.strong) as prefill:
+        route = _Route(problem, question or asked(problem.problem), models, planner, settings, prefill)
+        while not route.over:
+            try:
+                proposal = await route.propose()
+            except ContextFullError:
+                return
+            yield await route.settle(proposal)
 
 
 async def solo_steps(
-    problem: Problem, engine: Engine, author: Author, settings: EpisodeSettings
+    problem: Problem,
+    engine: Engine,
+    author: Author,
+    settings: EpisodeSettings,
+    *,
+    question: Conversation | None = None,
 ) -> AsyncGenerator[StepRecord]:
-    """The steps of one model alone.
+    """The steps of one model alone; arguments as of `routed_steps`.
 
     Raises:
         EngineError: the model does not answer.
     """
+    question = question or asked(problem.problem)
     written: list[Step] = []
     while ending_of(written, settings.limits) is None:
         seed = _seed(problem, settings, len(written) + 1, author)
         try:
-            step, seconds = await _timed(engine.propose(problem.problem, written, seed=seed))
+            step, seconds = await _timed(engine.propose(question, written, seed=seed))
         except ContextFullError:
             return
         written.append(step)
@@ -108,17 +132,21 @@ class _Route:
     """The state of a routed episode: what is written, and what the last decision left."""
 
     problem: Problem
+    question: Conversation
     models: Trio
     planner: Planner
     settings: EpisodeSettings
+    prefill: Prefill
     written: list[Step] = field(default_factory=list)
     carry: Carry | None = None
     over: bool = False
 
     async def propose(self) -> _Proposal:
-        """M_w's next step."""
+        """M_w's next step; M_s takes in what is written meanwhile."""
+        if self.settings.prefill and may_escalate(self.settings.policy):
+            self.prefill.start(self.question, self.written)
         seed = self._seed(Author.WEAK)
-        step, seconds = await _timed(self.models.weak.propose(self.problem.problem, self.written, seed=seed))
+        step, seconds = await _timed(self.models.weak.propose(self.question, self.written, seed=seed))
         return _Proposal(step, _record(Author.WEAK, step, seed, seconds))
 
     async def settle(self, proposal: _Proposal) -> StepRecord:
@@ -137,14 +165,14 @@ class _Route:
 
     async def _decide(self, proposal: _Proposal) -> tuple[StepRecord, Decision]:
         texts = [step.text for step in [*self.written, proposal.step]]
-        scores, score_seconds = await _timed(self.models.scorer.score(self.problem.problem, texts))
+        scores, score_seconds = await _timed(self.models.scorer.score(self.question, texts))
         final = ending_of([*self.written, proposal.step], self.settings.limits) is not None
-        seen = Proposal.from_scores(scores, tokens=proposal.record.tokens, final=final)
+        seen = Proposal.from_scores(scores.values, tokens=proposal.record.tokens, final=final)
         decision, decide_seconds = await _timed(self.planner.decide(self.settings.policy, seen, self.carry))
         record = replace(
             proposal.record,
-            scores=scores,
-            score_windows=1,
+            scores=scores.values,
+            score_windows=scores.windows,
             action=decision.action.value,
             belief=decision.belief,
             break_even_tokens=decision.break_even_tokens,
@@ -157,8 +185,9 @@ class _Route:
         return record, decision
 
     async def _regenerate(self, proposed: StepRecord) -> tuple[Step, StepRecord]:
+        await self.prefill.stop()
         seed = self._seed(Author.STRONG)
-        step, seconds = await _timed(self.models.strong.propose(self.problem.problem, self.written, seed=seed))
+        step, seconds = await _timed(self.models.strong.propose(self.question, self.written, seed=seed))
         record = replace(
             proposed,
             author=Author.STRONG,
@@ -178,8 +207,16 @@ class _Route:
 async def _gathered(problem: Problem, settings: EpisodeSettings, steps: AsyncGenerator[StepRecord]) -> Episode:
     """The whole episode as one record."""
     began = time.perf_counter()
-    async with aclosing(steps):
-        written = [step async for step in steps]
+    written: list[StepRecord] = []
+    deadline = asyncio.timeout(settings.limits.deadline_seconds)
+    try:
+        async with deadline, aclosing(steps):
+            async for step in steps:
+                written.append(step)  # noqa: PERF401  what is written when the deadline comes stays
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+    late = Ending.DEADLINE if deadline.expired() else Ending.CONTEXT
     discarded = sum(step.discarded_tokens for step in written)
     solution = solution_text(written)
     return Episode(
@@ -189,7 +226,7 @@ async def _gathered(problem: Problem, settings: EpisodeSettings, steps: AsyncGen
         seed=settings.seed,
         steps=tuple(written),
         solution=solution,
-        ending=ending_of(written, settings.limits) or Ending.CONTEXT,
+        ending=ending_of(written, settings.limits) or late,
         correct=None if problem.answer is None else is_correct(problem.answer, solution),
         weak_tokens=discarded + sum(step.tokens for step in written if step.author is Author.WEAK),
         strong_tokens=sum(step.tokens for step in written if step.author is Author.STRONG),

@@ -1,4 +1,4 @@
-"""Episode records: what a routed solution was made of, as parquet parts that a killed run leaves whole."""
+"""Episode records: what a routed solution was made of, and how it is read back: parquet parts, and the journal of the newest."""
 
 import os
 from collections.abc import Sequence
@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from inference.ending import Ending
+from inference.journal import read_journal, sync_directory
 from inference.step import Author, Stop
 from kde.errors import ArtefactError
 
@@ -54,8 +56,11 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "version": pl.String,
 }
 SCHEMA = pl.Schema(_COLUMNS)
+_EXACTLY = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+_ANOTHER_OUT = "choose another --out, or read it with the version that wrote it"
 
 
+@with_config(_EXACTLY)
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """One accepted step.
@@ -94,6 +99,7 @@ class StepRecord:
     regenerate_seconds: float = 0.0
 
 
+@with_config(_EXACTLY)
 @dataclass(frozen=True, slots=True)
 class Episode:
     """One problem, solved under one policy.
@@ -129,34 +135,79 @@ class Episode:
     version: str
 
 
+_JSON = TypeAdapter(Episode)
+
+
 def write_part(directory: Path, episodes: Sequence[Episode]) -> None:
     """Append episodes as one new parquet part: it appears whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     number = 1 + max((int(path.stem.split("-")[1]) for path in directory.glob("part-*.parquet")), default=0)
     part = directory / f"part-{number:05d}.parquet"
     staged = directory / f".{part.name}"
-    pl.DataFrame([asdict(episode) for episode in episodes], schema=SCHEMA).write_parquet(staged)
+    _frame(episodes).write_parquet(staged)
     with staged.open("rb") as stream:
         os.fsync(stream.fileno())
     staged.rename(part)
+    sync_directory(directory)
+
+
+def journal_of(directory: Path) -> Path:
+    """Where the episodes are that are not in a part of `directory` yet."""
+    return directory.with_name(f"{directory.name}.jsonl")
+
+
+def episode_row(episode: Episode) -> bytes:
+    """An episode as JSON."""
+    return _JSON.dump_json(episode)
+
+
+def read_journalled(directory: Path) -> list[Episode]:
+    """The episodes that are not in a part of `directory` yet.
+
+    Raises:
+        ArtefactError: the journal is damaged, or of another version.
+    """
+    journal = journal_of(directory)
+    try:
+        return [_JSON.validate_json(row) for row in read_journal(journal)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise ArtefactError(journal, f"was written by another version ({told})", remedy=_ANOTHER_OUT) from error
 
 
 def read_episodes(directory: Path) -> pl.DataFrame:
-    """All finished episodes of a directory of parts, in the columns of `SCHEMA`; none where it does not exist.
+    """All finished episodes of a directory of parts and of the journal beside it, in the columns of `SCHEMA`, each once.
+
+    Raises:
+        ArtefactError: a part or the journal is damaged, or of another version.
+    """
+    journalled = _frame(read_journalled(directory))  # first: what leaves the journal meanwhile is in a part by then
+    return pl.concat([read_parts(directory), journalled]).unique("problem_id", keep="first", maintain_order=True)
+
+
+def read_parts(directory: Path) -> pl.DataFrame:
+    """The episodes of the parts alone.
 
     Raises:
         ArtefactError: a part is damaged, or of another version.
     """
-    return pl.concat(
-        [_read_part(part) for part in sorted(directory.glob("part-*.parquet"))] or [pl.DataFrame(schema=SCHEMA)]
-    )
+    parts = [_read_part(part) for part in sorted(directory.glob("part-*.parquet"))]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA)
+
+
+def _frame(episodes: Sequence[Episode]) -> pl.DataFrame:
+    return pl.DataFrame([asdict(episode) for episode in episodes], schema=SCHEMA)
 
 
 def _read_part(part: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(part, schema=SCHEMA)
+        frame = pl.read_parquet(part)
     except pl.exceptions.PolarsError as error:
         told = " ".join(str(error).split())[:120]
-        raise ArtefactError(
-            part, f"cannot be read ({told})", remedy="remove it: its problems are solved again"
-        ) from error
+        remedy = "remove it: its problems are solved again"
+        raise ArtefactError(part, f"cannot be read ({told})", remedy=remedy) from error
+    if frame.schema != SCHEMA:
+        told = ", ".join(sorted({name for name, _ in SCHEMA.items() ^ frame.schema.items()}))
+        raise ArtefactError(part, f"was written by another version (its columns differ: {told})", remedy=_ANOTHER_OUT)
+    return frame

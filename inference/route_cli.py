@@ -8,12 +8,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from pydantic import ValidationError
 
 from inference.ending import Limits
-from inference.engines.base import Sampling
+from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings
-from inference.fleet import EngineKind, FleetSettings, open_fleet
+from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.shipped import lab_places, lab_problems
 from inference.problems import Problem
 from inference.progress import EpisodeTally
@@ -28,7 +27,7 @@ app = App(
     name="route",
     help_epilogue="""\
 M_w proposes a step, the PRM scores it, the planner decides, and M_s rewrites it where the planner says so.
-Finished episodes are parquet parts in OUT/episodes; the same command again goes on with a run that was stopped.
+A finished run is parquet in OUT/episodes; the same command again goes on with one that was stopped or killed.
 
 Example: trim route --lab --problems 100 --policy thr:0.5 --out runs/thr""",
 )
@@ -49,7 +48,7 @@ class Models:
     temperature: Annotated[float, Parameter(help="sampling temperature, 0 is greedy")] = 0.7
     max_step_tokens: Annotated[int, Parameter(help="token limit of a step")] = 512
 
-    def settings(self, logs: Path) -> FleetSettings:
+    def settings(self) -> EnginesFile:
         """The fleet that these options describe.
 
         Raises:
@@ -59,11 +58,8 @@ class Models:
         places = (lab_places() if self.lab else {}) | {
             name: place for name, place in named.items() if place is not None
         }
-        try:
-            sampling = Sampling(temperature=self.temperature, max_step_tokens=self.max_step_tokens)
-        except ValidationError as error:
-            raise InputError.of_validation("models", error) from error
-        return FleetSettings(places, self.engine, sampling, logs)
+        sampling = {"temperature": self.temperature, "max_step_tokens": self.max_step_tokens}
+        return engines_at(places, self.engine, sampling)
 
 
 @app.default
@@ -86,7 +82,7 @@ def run(
 ) -> None:
     """Solve problems step by step under one policy."""
     chosen = _problems(problems, seed, lab=models.lab)
-    fleet = models.settings(out / "logs")
+    fleet = models.settings()
     settings = EpisodeSettings(policy, seed, Limits(max_steps), fingerprint_of(fleet.describe()))
     asyncio.run(_route(chosen, settings, fleet, server=server, tables=tables, out=out, concurrency=concurrency))
     _report(out, as_json=as_json)
@@ -95,7 +91,7 @@ def run(
 async def _route(
     problems: Sequence[Problem],
     settings: EpisodeSettings,
-    models: FleetSettings,
+    models: EnginesFile,
     *,
     server: str | None,
     tables: Path | None,
@@ -107,7 +103,7 @@ async def _route(
         remaining = len(run.remaining())
         if not remaining:
             return
-        async with open_fleet(models) as fleet:
+        async with open_fleet(models, out / "logs") as fleet:
             with live_progress() as progress:
                 tally = EpisodeTally(progress, settings.policy, total=len(problems), done=len(problems) - remaining)
                 await route(run, fleet, planner, settings, concurrency=concurrency, on_episode=tally.add)

@@ -5,21 +5,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from inference.archive import Archive
 from inference.concurrency import for_each
 from inference.lock import exclusive
 from inference.problems import Problem, fingerprint
-from inference.records import Episode, read_episodes, write_part
+from inference.records import Episode, read_episodes
 from kde.artefact import replace_file
 from kde.errors import ArtefactError, InputError
 
-_PART_EPISODES = 32
-"""Episodes a parquet part: what a kill can lose at most."""
+_SCHEMA_VERSION = 2
+"""Of `run.json` and of the episodes beside it."""
 
 Solve = Callable[[Problem], Awaitable[Episode]]
 
 
 class Run:
-    """A run's directory: `run.json` says what it is, `episodes/` holds what is finished.
+    """A run's directory: `run.json` says what it is, `episodes/` and the journal beside it hold what is finished.
 
     Args:
         directory: where it lives; nothing is written there before `finish`.
@@ -36,7 +37,14 @@ class Run:
         self._directory = directory
         self._problems = problems
         self._settings = json.loads(
-            json.dumps({**settings, "problems": len(problems), "problems_sha256": fingerprint(problems)})
+            json.dumps(
+                {
+                    "schema_version": _SCHEMA_VERSION,
+                    **settings,
+                    "problems": len(problems),
+                    "problems_sha256": fingerprint(problems),
+                }
+            )
         )
         self._check()
 
@@ -50,29 +58,23 @@ class Run:
     ) -> None:
         """Solve what remains, `concurrency` problems at once.
 
-        The first error ends the run: episodes under way are cancelled, finished ones are written, and the error is raised.
+        Each is on record as soon as it is finished. The first error ends the run: episodes under way are cancelled and the error is
+        raised.
 
         Raises:
             InputError: another process is at work on this run, or has made another run of the directory.
         """
-        finished: list[Episode] = []
-
-        async def work(problem: Problem) -> None:
-            episode = await solve(problem)
-            finished.append(episode)
-            on_episode(episode)
-            if len(finished) >= _PART_EPISODES:
-                write_part(self.episodes, finished)
-                finished.clear()
-
         with exclusive(self._directory / ".lock"):
             self._check()
             replace_file(self._directory / "run.json", (json.dumps(self._settings, indent=2) + "\n").encode())
-            try:
+            with Archive(self.episodes) as archive:
+
+                async def work(problem: Problem) -> None:
+                    episode = await solve(problem)
+                    archive.append(episode)
+                    on_episode(episode)
+
                 await for_each(self.remaining(), work, concurrency=concurrency)
-            finally:
-                if finished:
-                    write_part(self.episodes, finished)
 
     def _check(self) -> None:
         """Compare with the run that the directory holds, if any."""
@@ -85,6 +87,9 @@ class Run:
             raise ArtefactError(path, f"is not JSON ({error})", remedy="remove the directory") from error
         if not isinstance(found, dict):
             raise ArtefactError(path, "is not a JSON object", remedy="remove the directory")
+        if found.get("schema_version") != _SCHEMA_VERSION:
+            told = f"schema_version is {found.get('schema_version')!r}, and this version writes {_SCHEMA_VERSION}"
+            raise ArtefactError(path, told, remedy="choose another --out, or go on with the version that began the run")
         for key in sorted(self._settings.keys() | found.keys()):
             if self._settings.get(key) != found.get(key):
                 remedy = (

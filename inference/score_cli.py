@@ -1,14 +1,14 @@
 """`trim score`: score finished traces with a PRM."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from inference.fleet import open_scorer
+from inference.engines.settings import EnginesFile
+from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.shipped import lab_places, lab_prm_name
 from inference.problems import Problem
 from inference.scoring import ScoringJob, labelled_job, score_traces, solution_job
@@ -58,17 +58,17 @@ def run(
         job = solution_job(solutions_of(finished, read_records(problems, Problem)), prm=named)
     else:
         raise InputError("score", field="traces", value=None, remedy="give --labels, or --run with --problems")
-    asyncio.run(_score(place, job, out, concurrency))
+    engines = engines_at({"prm": place}, EngineKind.TRANSFORMERS, {})
+    asyncio.run(_score(engines, job, out, concurrency))
     if as_json:
         print_json({"out": str(out), "traces": len(job.tasks), "prm": named})
     else:
         print_table(f"PRM scores in {out}", ("traces", "PRM"), [(len(job.tasks), named)])
 
 
-async def _score(place: str, job: ScoringJob, out: Path, concurrency: int) -> None:
-    async with AsyncExitStack() as stack:
-        scorer = open_scorer(place)
-        stack.push_async_callback(scorer.close)
+async def _score(engines: EnginesFile, job: ScoringJob, out: Path, concurrency: int) -> None:
+    async with open_fleet(engines, out.with_name("logs")) as fleet:
+        scorer = fleet.scorer
         with live_progress() as progress:
             task = progress.add_task("PRM scores", total=len(job.tasks), note="")
             await score_traces(scorer, job, out, concurrency=concurrency, on_trace=lambda: progress.advance(task))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.concurrency import for_each
+from inference.conversation import asked
 from inference.lock import exclusive
 from inference.scorers.base import Scorer
 from inference.solutions import Solution
@@ -100,8 +101,8 @@ async def score_traces(
         with out.open("ab") as stream:
 
             async def work(task: ScoringTask) -> None:
-                scores = await scorer.score(task.problem, task.steps)
-                stream.write(task.record(list(scores)).model_dump_json().encode() + b"\n")
+                scores = await scorer.score(asked(task.problem), task.steps)
+                stream.write(task.record(list(scores.values)).model_dump_json().encode() + b"\n")
                 stream.flush()
                 on_trace()
 

@@ -8,7 +8,9 @@ import httpx
 import stamina
 from pydantic import BaseModel, ValidationError
 
+from inference.conversation import Conversation
 from inference.engines.base import EngineError
+from inference.engines.settings import ChatSettings
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _CONNECTIONS = httpx.Limits(max_connections=256, max_keepalive_connections=256)
@@ -36,7 +38,8 @@ class VllmApi:
         EngineError: the URL cannot be one.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, chat: ChatSettings) -> None:
+        self._chat = chat
         self.url = url.rstrip("/")
         try:
             self._client = httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT, limits=_CONNECTIONS)
@@ -44,7 +47,7 @@ class VllmApi:
             raise EngineError(f"{url}: {error}; write http://HOST:PORT") from error
         self._asking = asyncio.Lock()
         self._model = ""
-        self._prompts: dict[str, list[int]] = {}
+        self._prompts: dict[Conversation, list[int]] = {}
         self._pieces: dict[str, list[int]] = {}
 
     async def close(self) -> None:
@@ -61,13 +64,16 @@ class VllmApi:
                 self._model = served[0].id
         return self._model
 
-    async def prompt_ids(self, problem: str) -> list[int]:
-        """Token ids of the conversation that asks a problem, up to where the answer begins."""
-        if problem not in self._prompts:
-            messages = [{"role": "user", "content": problem}]
-            body = {"messages": messages, "add_generation_prompt": True}
-            self._prompts[problem] = (await self.post("/tokenize", body, _Tokens)).tokens
-        return self._prompts[problem]
+    async def prompt_ids(self, question: Conversation) -> list[int]:
+        """Token ids of a conversation, up to where the answer begins."""
+        if question not in self._prompts:
+            body = {
+                "messages": self._chat.messages(question),
+                "add_generation_prompt": True,
+                "chat_template_kwargs": self._chat.template_arguments,
+            }
+            self._prompts[question] = (await self.post("/tokenize", body, _Tokens)).tokens
+        return self._prompts[question]
 
     async def text_ids(self, text: str) -> list[int]:
         """Token ids of a piece of text."""

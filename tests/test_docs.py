@@ -18,12 +18,15 @@ from tests.conftest import ROOT
 README = (ROOT / "README.md").read_text()
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
+_HANGS = 850.0
+"""Seconds after which a script is taken to hang, on any machine."""
+
 
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def run(script: str, folder: Path, seconds: float) -> str:
+def run(script: str, folder: Path) -> str:
     command = ["bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(
         command,
@@ -31,7 +34,7 @@ def run(script: str, folder: Path, seconds: float) -> str:
         env=os.environ | {"PATH": PATH},
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=_HANGS,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -42,7 +45,7 @@ def run(script: str, folder: Path, seconds: float) -> str:
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tour")
     (tour,) = blocks(README, "sh")
-    output = run(tour, folder, 280)
+    output = run(tour, folder)
     assert "planner ready on 127.0.0.1:50051" in output
     return folder
 
@@ -57,12 +60,12 @@ def test_the_tour_walks_the_whole_pipeline(walked: Path) -> None:
 def test_the_programs_in_the_docs_run(walked: Path) -> None:
     (program,) = blocks((ROOT / "docs" / "wire.md").read_text(), "python")
     (walked / "program.py").write_text(program)
-    assert "Action." in run("python program.py", walked, 60)
+    assert "Action." in run("python program.py", walked)
 
 
 def test_the_commands_of_operations_run(table_directory: Path, tmp_path: Path) -> None:
     shutil.copytree(table_directory, tmp_path / "table")
-    output = run("\n".join(blocks((ROOT / "docs" / "operations.md").read_text(), "sh")), tmp_path, 120)
+    output = run("\n".join(blocks((ROOT / "docs" / "operations.md").read_text(), "sh")), tmp_path)
     assert output.count("planner ready on") == 3
     assert 'trim_decisions_total{action="regenerate",policy="thr"}' in output
     assert "SERVING" in output
@@ -86,7 +89,7 @@ def test_the_deployment_files_of_operations_name_options_that_exist() -> None:
 
 @pytest.mark.models
 def test_the_commands_of_the_guide_to_observation_models_run(walked: Path) -> None:
-    output = run("\n".join(blocks((ROOT / "docs" / "observation-models.md").read_text(), "sh")), walked, 200)
+    output = run("\n".join(blocks((ROOT / "docs" / "observation-models.md").read_text(), "sh")), walked)
     assert "verdict: " in output
 
 
@@ -94,21 +97,20 @@ def test_the_commands_of_the_guide_to_observation_models_run(walked: Path) -> No
 def test_the_solvers_page_goes_on_from_the_tour(walked: Path) -> None:
     page = (ROOT / "docs" / "solvers.md").read_text()
     (commands,) = blocks(page, "sh")
-    assert "every claim holds: yes" in run(commands, walked, 120)
+    assert "every claim holds: yes" in run(commands, walked)
     assert (walked / "regions.png").read_bytes().startswith(b"\x89PNG")
     (program,) = blocks(page, "python")
     (walked / "solve.py").write_text(program)
-    lower, upper, _ = map(float, run("python solve.py", walked, 60).split())
+    lower, upper, _ = map(float, run("python solve.py", walked).split())
     assert lower <= upper <= lower + 1e-4
 
 
 @pytest.mark.models
 @pytest.mark.vllm
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_vllm_servers_of_the_readme(walked: Path) -> None:
     (servers,) = blocks(README, "sh vllm")
-    assert "episodes" in run(servers, walked, 500)
+    assert "episodes" in run(servers, walked)
 
 
 def test_the_readme_has_exactly_two_set_up_commands() -> None:
@@ -121,7 +123,7 @@ def test_every_command_named_in_the_docs_exists() -> None:
     named = {match for text in texts for match in re.findall(r"`trim ([a-z]+)", text)} | set(
         re.findall(r"^trim ([a-z]+)", README, re.MULTILINE)
     )
-    listed = run("trim --help", ROOT, 60)
+    listed = run("trim --help", ROOT)
     assert named
     assert all(name in listed for name in named)
 

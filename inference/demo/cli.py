@@ -11,8 +11,7 @@ from cyclopts.validators import Number
 from inference.demo.figure import draw_report
 from inference.demo.pipeline import DemoSettings, run_demo
 from inference.demo.summary import summarise
-from inference.engines.base import Sampling
-from inference.fleet import EngineKind, FleetSettings
+from inference.fleet import EngineKind, engines_at
 from inference.lab.shipped import lab_places
 from kde.artefact import replace_file
 from kde.terminal import AsJson, live_progress, print_json, print_table
@@ -49,7 +48,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on the lab's models and fresh problems."""
-    fleet = FleetSettings(lab_places(), engine, Sampling(max_step_tokens=64), out / "logs")
+    fleet = engines_at(lab_places(), engine, {"max_step_tokens": 64})
     settings = DemoSettings(out, fleet, calibration, problems, thresholds, lambdas)
     with live_progress() as progress:
         result = asyncio.run(run_demo(settings, progress))

@@ -11,8 +11,9 @@ import polars as pl
 from rich.progress import Progress
 
 from inference.ending import Limits
+from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings
-from inference.fleet import Fleet, FleetSettings, open_fleet
+from inference.fleet import Fleet, open_fleet
 from inference.lab.labelling import label_episodes, write_labels
 from inference.lab.shipped import lab_prm_name, lab_problems
 from inference.planner_process import planner_process
@@ -54,7 +55,7 @@ class DemoSettings:
     """
 
     out: Path
-    fleet: FleetSettings
+    fleet: EnginesFile
     calibration: int
     evaluation: int
     thresholds: tuple[float, ...]
@@ -85,7 +86,7 @@ class DemoResult:
 async def run_demo(settings: DemoSettings, progress: Progress) -> DemoResult:
     """Run every stage; episodes and scores that are on disk are not made again."""
     evaluation = _Problems("evaluation", EVALUATION_SEED, lab_problems(settings.evaluation, seed=EVALUATION_SEED))
-    async with open_fleet(settings.fleet) as fleet:
+    async with open_fleet(settings.fleet, settings.out / "logs") as fleet:
         stages = _Stages(settings, fleet, progress)
         model, table = await stages.prepare()
         async with (

@@ -1,38 +1,32 @@
-"""What every engine is, and the settings they share."""
+"""What every engine is."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from inference.conversation import Conversation
 from inference.step import Step
 from kde.errors import TrimError
-
-
-class Sampling(BaseModel):
-    """How steps are sampled.
-
-    Attributes:
-        temperature: 0 decodes greedily.
-        max_step_tokens: token limit of one step.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    temperature: float = Field(default=0.7, ge=0)
-    max_step_tokens: int = Field(default=512, ge=1)
 
 
 class Engine(Protocol):
     """A language model that writes one step at a time."""
 
-    async def propose(self, problem: str, steps: Sequence[Step], *, seed: int) -> Step:
+    async def propose(self, question: Conversation, steps: Sequence[Step], *, seed: int) -> Step:
         """Write the step that follows `steps`; the same seed gives the same step.
 
         Raises:
-            EngineError: the model cannot take the prefix, or did not answer.
+            ContextFullError: the prefix leaves no room for a step.
+            EngineError: the model did not answer.
+        """
+
+    async def prefill(self, question: Conversation, steps: Sequence[Step]) -> None:
+        """Warm the KV cache of a prefix, so that a step proposed behind it starts at once; nothing without such a cache.
+
+        Raises:
+            ContextFullError: the prefix leaves no room for a step.
+            EngineError: the model did not answer.
         """
 
     async def close(self) -> None:
@@ -44,7 +38,18 @@ class EngineError(TrimError):
 
 
 class ContextFullError(EngineError):
-    """The prefix leaves no room in a model's context: the episode ends, the run goes on."""
+    """A prefix leaves no room in the model's context: an episode ends here, the run does not.
+
+    Args:
+        model: what is too small.
+        tokens: of the prefix.
+        context: of the model, in tokens.
+    """
+
+    def __init__(self, model: str, *, tokens: int, context: int) -> None:
+        super().__init__(
+            f"{model}: a prefix of {tokens} tokens fills the model's context of {context}; use one with a longer context"
+        )
 
 
 def vocabulary_of(probe_ids: Sequence[int]) -> str:

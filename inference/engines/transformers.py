@@ -12,29 +12,32 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 
 from inference.batching import Batcher
 from inference.chat import prompt_ids
-from inference.engines.base import ContextFullError, Sampling, vocabulary_of
+from inference.conversation import Conversation
+from inference.engines.base import ContextFullError, vocabulary_of
+from inference.engines.settings import ChatSettings, Sampling
 from inference.step import PROBE, SEPARATOR, Step, Stop
 
 
 class TransformersEngine:
     """Proposes steps with the model in a directory."""
 
-    def __init__(self, directory: Path, sampling: Sampling, *, largest_batch: int = 64) -> None:
+    def __init__(self, directory: Path, sampling: Sampling, chat: ChatSettings, *, largest_batch: int = 64) -> None:
+        self._name = str(directory)
         self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
         self._model: torch.nn.Module = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
-        self._sampling = sampling
+        self._sampling, self._chat = sampling, chat
         self._context: int = self._model.config.max_position_embeddings
         self._ends = _end_ids(self._model, self._tokenizer)
         self._vocabulary = vocabulary_of(self._tokenizer.encode(PROBE, add_special_tokens=False))
         self._batcher: Batcher[_Row, Step] = Batcher(self._decode, largest=largest_batch)
 
-    async def propose(self, problem: str, steps: Sequence[Step], *, seed: int) -> Step:
+    async def propose(self, question: Conversation, steps: Sequence[Step], *, seed: int) -> Step:
         """Write the next step.
 
         Raises:
             ContextFullError: the prefix leaves no room in the model's context.
         """
-        ids = prompt_ids(self._tokenizer, problem)
+        ids = prompt_ids(self._tokenizer, question, self._chat)
         for step in steps:
             same = step.vocabulary == self._vocabulary
             ids += (
@@ -42,11 +45,12 @@ class TransformersEngine:
             )
         room = self._context - len(ids)
         if room < 1:
-            raise ContextFullError(
-                f"a prefix of {len(ids)} tokens fills the model's context of {self._context}; use a model with a longer one"
-            )
+            raise ContextFullError(self._name, tokens=len(ids), context=self._context)
         row = _Row(ids, torch.Generator().manual_seed(seed), limit=min(room, self._sampling.max_step_tokens))
         return await self._batcher.ask(row)
+
+    async def prefill(self, question: Conversation, steps: Sequence[Step]) -> None:
+        """Nothing: no cache outlives a batch."""
 
     async def close(self) -> None:
         """Finish the batch under way and end the thread."""

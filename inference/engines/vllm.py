@@ -5,12 +5,13 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from inference.engines.base import Sampling, vocabulary_of
+from inference.conversation import Conversation
+from inference.engines.base import vocabulary_of
+from inference.engines.settings import EngineSettings
 from inference.step import PROBE, SEPARATOR, Step, Stop
 from inference.vllm_api import VllmApi
 
 _NEUTRAL = {
-    "top_p": 1.0,
     "top_k": 0,
     "min_p": 0.0,
     "repetition_penalty": 1.0,
@@ -34,23 +35,18 @@ class _Completion(BaseModel):
 class VllmEngine:
     """Proposes steps with the model that a server serves; prompts go out as token ids."""
 
-    def __init__(self, url: str, sampling: Sampling) -> None:
-        self._api = VllmApi(url)
-        self._sampling = sampling
+    def __init__(self, settings: EngineSettings) -> None:
+        self._api = VllmApi(settings.urls[0], settings.chat)
+        self._sampling = settings.sampling
 
-    async def propose(self, problem: str, steps: Sequence[Step], *, seed: int) -> Step:
+    async def propose(self, question: Conversation, steps: Sequence[Step], *, seed: int) -> Step:
         """Write the next step.
 
         Raises:
             EngineError: the server refuses the prefix or does not answer.
         """
-        vocabulary = vocabulary_of(await self._api.text_ids(PROBE))
-        prompt = list(await self._api.prompt_ids(problem))
-        for step in steps:
-            same = step.vocabulary == vocabulary
-            prompt += step.token_ids if same else await self._api.text_ids(step.text + step.separator)
         body = {
-            "prompt": prompt,
+            "prompt": await self._prefix(question, steps),
             "max_tokens": self._sampling.max_step_tokens,
             "temperature": self._sampling.temperature,
             "seed": seed,
@@ -58,9 +54,30 @@ class VllmEngine:
             "include_stop_str_in_output": True,
             "return_token_ids": True,
             **_NEUTRAL,
+            "top_p": self._sampling.top_p,
         }
         (choice, *_) = (await self._api.post("/v1/completions", body, _Completion)).choices
-        return Step(choice.text.split(SEPARATOR)[0], tuple(choice.token_ids), vocabulary, _stop(choice))
+        return Step(choice.text.split(SEPARATOR)[0], tuple(choice.token_ids), await self._vocabulary(), _stop(choice))
+
+    async def prefill(self, question: Conversation, steps: Sequence[Step]) -> None:
+        """Let the server encode a prefix: one token is decoded behind it and thrown away.
+
+        Raises:
+            EngineError: the server refuses the prefix or does not answer.
+        """
+        body = {"prompt": await self._prefix(question, steps), "max_tokens": 1, "return_token_ids": True}
+        await self._api.post("/v1/completions", body, _Completion)
+
+    async def _vocabulary(self) -> str:
+        return vocabulary_of(await self._api.text_ids(PROBE))
+
+    async def _prefix(self, question: Conversation, steps: Sequence[Step]) -> list[int]:
+        vocabulary = await self._vocabulary()
+        prompt = list(await self._api.prompt_ids(question))
+        for step in steps:
+            same = step.vocabulary == vocabulary
+            prompt += step.token_ids if same else await self._api.text_ids(step.text + step.separator)
+        return prompt
 
     async def close(self) -> None:
         """Close the connections."""

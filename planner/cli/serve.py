@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from pydantic import BaseModel, Field, create_model
 
 from kde.terminal import AsJson, print_json
+from planner.cli.options import options_of
 from planner.policies.offer import Offer
 from planner.service.assembly import SERVICE, Place
 from planner.service.logs import log_as_json
@@ -32,22 +32,7 @@ Example: trim serve --tables table --listen 127.0.0.1:50051""",
 )
 
 
-def _options() -> type[BaseModel]:
-    """Every setting as an option that may be absent, so that a file can speak for it."""
-    fields: dict[str, Any] = {
-        name: (setting.annotation | None if setting.annotation else Any, Field(None, description=_help(setting)))
-        for name, setting in ServeSettings.model_fields.items()
-    }
-    return create_model("Options", **fields)
-
-
-def _help(setting: Any) -> str:
-    if setting.is_required() or setting.default in (None, False):
-        return str(setting.description)
-    return f"{setting.description} [{getattr(setting.default, 'value', setting.default)}]"
-
-
-Options: Any = _options()
+Options: Any = options_of(ServeSettings)
 
 
 @app.default

@@ -20,6 +20,10 @@ class PlannerRefusedError(TrimError):
     """The planner does not accept the request; the message is the planner's own."""
 
 
+class UnknownToPlannerError(PlannerRefusedError):
+    """The planner has no policy of this id, or no such table."""
+
+
 class PlannerUnavailableError(TrimError):
     """No planner answered within the retries."""
 
@@ -44,6 +48,8 @@ def refused_or_absent(servers: str, error: aio.AioRpcError) -> TrimError:
     if error.code() in PASSING:
         remedy = "start it with `trim serve` and run the same command again"
         return PlannerUnavailableError(f"planner {servers}: no answer ({error.code().name}); {remedy}")
-    if error.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}:
+    if error.code() is grpc.StatusCode.NOT_FOUND:
+        return UnknownToPlannerError(f"planner {servers}: {error.details()}")
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
         return PlannerRefusedError(f"planner {servers}: {error.details()}")
     return PlannerRefusedError(f"planner {servers}: {error.code().name}: {error.details()}")

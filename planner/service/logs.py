@@ -5,7 +5,7 @@ import sys
 
 from pythonjsonlogger.json import JsonFormatter
 
-from planner.service.settings import LogLevel
+from planner.service.network import LogLevel
 
 
 def log_as_json(level: LogLevel, *, worker: int | None) -> None:

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from inference.conversation import Conversation
 from inference.engines.base import EngineError
+from inference.scorers.base import Scores
 from inference.scoring import labelled_job, score_traces, solution_job
 from inference.solutions import Solution
 from kde.errors import InputError
@@ -23,12 +25,12 @@ class Counting:
     def __init__(self, calls: int) -> None:
         self.left, self.asked = calls, 0
 
-    async def score(self, _problem: str, steps: Sequence[str]) -> tuple[float, ...]:
+    async def score(self, _question: Conversation, steps: Sequence[str]) -> Scores:
         if not self.left:
             raise EngineError("gone")
         self.left -= 1
         self.asked += 1
-        return (0.5,) * len(steps)
+        return Scores((0.5,) * len(steps))
 
     async def close(self) -> None:
         pass

@@ -11,7 +11,9 @@ import pytest
 import pytest_asyncio
 
 from inference.concurrency import for_each
-from inference.engines.base import EngineError, Sampling
+from inference.conversation import asked
+from inference.engines.base import EngineError
+from inference.engines.settings import EngineSettings, Sampling, ScorerSettings
 from inference.engines.vllm import VllmEngine
 from inference.episode import EpisodeSettings, Trio, routed_episode
 from inference.fleet import EngineKind, Fleet, open_fleet
@@ -31,7 +33,7 @@ PROBLEMS = lab_problems(40, seed=21)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
-    async with open_fleet(lab_fleet(EngineKind.VLLM, 0.0, tmp_path_factory.mktemp("logs"))) as fleet:
+    async with open_fleet(lab_fleet(EngineKind.VLLM_SERVER, 0.0), tmp_path_factory.mktemp("logs")) as fleet:
         yield fleet
 
 
@@ -47,7 +49,7 @@ async def route_all(fleet: Fleet, problems: list[Problem]) -> dict[str, Episode]
 
 
 async def test_greedy_episodes_are_transformers_token_for_token(served: Fleet, tmp_path: Path) -> None:
-    async with open_fleet(lab_fleet(EngineKind.TRANSFORMERS, 0.0, tmp_path)) as embedded:
+    async with open_fleet(lab_fleet(EngineKind.TRANSFORMERS, 0.0), tmp_path) as embedded:
         expected = await route_all(embedded, PROBLEMS)
     found = await route_all(served, PROBLEMS)
     assert found.keys() == expected.keys()
@@ -79,26 +81,34 @@ async def test_tokens_are_what_the_servers_count(served: Fleet) -> None:
 
 
 async def test_both_engines_share_the_vocabulary_of_the_embedded_one(served: Fleet, tmp_path: Path) -> None:
-    step = await served.weak.propose(PROBLEMS[0].problem, (), seed=0)
-    async with open_fleet(lab_fleet(EngineKind.TRANSFORMERS, 0.0, tmp_path)) as embedded:
-        assert await embedded.weak.propose(PROBLEMS[0].problem, (), seed=0) == step
+    step = await served.weak.propose(asked(PROBLEMS[0].problem), (), seed=0)
+    async with open_fleet(lab_fleet(EngineKind.TRANSFORMERS, 0.0), tmp_path) as embedded:
+        assert await embedded.weak.propose(asked(PROBLEMS[0].problem), (), seed=0) == step
 
 
 async def test_the_token_limit_cuts_a_step(served: Fleet) -> None:
     assert isinstance(served.weak, VllmEngine)
-    engine = VllmEngine(served.weak._api.url, Sampling(temperature=0, max_step_tokens=2))
-    step = await engine.propose(PROBLEMS[0].problem, (), seed=0)
+    engine = VllmEngine(
+        EngineSettings(
+            backend="server",
+            urls=(served.weak._api.url,),
+            sampling=Sampling(temperature=0, max_step_tokens=2),
+        )
+    )
+    step = await engine.propose(asked(PROBLEMS[0].problem), (), seed=0)
     assert (len(step.token_ids), step.stop) == (2, Stop.LENGTH)
     await engine.close()
 
 
 async def test_a_refused_request_says_what_the_server_said(served: Fleet) -> None:
     with pytest.raises(EngineError, match="400"):
-        await served.weak.propose("7+7\n" * 5000, (), seed=0)
+        await served.weak.propose(asked("7+7\n" * 5000), (), seed=0)
     assert isinstance(served.weak, VllmEngine)
-    wrong_kind = VllmScorer(served.weak._api.url)  # a generation server does not score
+    wrong_kind = VllmScorer(
+        ScorerSettings(backend="server", urls=(served.weak._api.url,))
+    )  # a generation server does not score
     with pytest.raises(EngineError, match="/pooling"):
-        await wrong_kind.score(PROBLEMS[0].problem, ["S:=1"])
+        await wrong_kind.score(asked(PROBLEMS[0].problem), ["S:=1"])
     await wrong_kind.close()
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from inference.engines.base import EngineError, Sampling
+from inference.conversation import asked
+from inference.engines.base import EngineError
+from inference.engines.settings import EngineSettings, Sampling, ScorerSettings
 from inference.engines.vllm import VllmEngine
 from inference.scorers.vllm import VllmScorer
 from inference.step import Step, Stop
 
+QUESTION = asked("p")
 GOOD: dict[str, Any] = {
     "/v1/models": {"data": [{"id": "m"}]},
     "/tokenize": {"tokens": [1, 2, 3]},
@@ -66,11 +69,15 @@ def _url(server: Server) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
 
+def _engine(url: str, **sampling: Any) -> EngineSettings:
+    return EngineSettings(backend="server", urls=(url,), sampling=Sampling(**sampling))
+
+
 async def test_a_proposal_sends_ids_and_reads_ids(server: Server) -> None:
-    engine = VllmEngine(_url(server), Sampling(temperature=0.3, max_step_tokens=9))
-    step = await engine.propose("p", (), seed=5)
+    engine = VllmEngine(_engine(_url(server), temperature=0.3, max_step_tokens=9))
+    step = await engine.propose(QUESTION, (), seed=5)
     assert (step.text, step.token_ids, step.stop) == ("A", (7, 8), Stop.SEPARATOR)
-    second = await engine.propose("p", (step,), seed=6)
+    second = await engine.propose(QUESTION, (step,), seed=6)
     assert second.stop is Stop.SEPARATOR
     bodies = [body for path, body in server.asked if path == "/v1/completions"]
     assert [body["prompt"] for body in bodies] == [[1, 2, 3], [1, 2, 3, 7, 8]]
@@ -81,8 +88,8 @@ async def test_a_proposal_sends_ids_and_reads_ids(server: Server) -> None:
 async def test_passing_errors_are_asked_again(server: Server) -> None:
     good = server.answers["/v1/completions"][0]
     server.answers["/v1/completions"] = [(500, b"busy"), (503, b""), good]
-    engine = VllmEngine(_url(server), Sampling())
-    assert (await engine.propose("p", (), seed=0)).text == "A"
+    engine = VllmEngine(_engine(_url(server)))
+    assert (await engine.propose(QUESTION, (), seed=0)).text == "A"
     await engine.close()
 
 
@@ -116,9 +123,9 @@ async def test_wrong_answers_are_one_clear_error(
     server: Server, path: str, answer: tuple[int, bytes], complaint: str
 ) -> None:
     server.answers[path] = [answer]
-    engine = VllmEngine(_url(server), Sampling())
+    engine = VllmEngine(_engine(_url(server)))
     with pytest.raises(EngineError, match=complaint):
-        await engine.propose("p", (), seed=0)
+        await engine.propose(QUESTION, (), seed=0)
     await engine.close()
 
 
@@ -133,24 +140,24 @@ async def test_wrong_answers_are_one_clear_error(
 )
 async def test_missing_scores_are_never_invented(server: Server, answer: bytes, complaint: str) -> None:
     server.answers["/pooling"] = [(200, answer)]
-    scorer = VllmScorer(_url(server))
+    scorer = VllmScorer(ScorerSettings(backend="server", urls=(_url(server),)))
     with pytest.raises(EngineError, match=complaint):
-        await scorer.score("p", ["a"])
+        await scorer.score(QUESTION, ["a"])
     server.answers["/pooling"] = [(200, json.dumps(GOOD["/pooling"]).encode())]
-    assert await scorer.score("p", ["a"]) == (0.75,)
+    assert await scorer.score(QUESTION, ["a"]) == ((0.75,), 1)
     await scorer.close()
 
 
 async def test_no_server_is_one_clear_error() -> None:
-    engine = VllmEngine("http://127.0.0.1:1", Sampling())
+    engine = VllmEngine(_engine("http://127.0.0.1:1"))
     with pytest.raises(EngineError, match="is the server up"):
-        await engine.propose("p", (), seed=0)
+        await engine.propose(QUESTION, (), seed=0)
     await engine.close()
 
 
 async def test_a_caller_who_leaves_does_not_take_the_others_along(server: Server) -> None:
-    engine = VllmEngine(_url(server), Sampling())
-    asked = [asyncio.create_task(engine.propose("p", (), seed=seed)) for seed in range(3)]
+    engine = VllmEngine(_engine(_url(server)))
+    asked = [asyncio.create_task(engine.propose(QUESTION, (), seed=seed)) for seed in range(3)]
     await asyncio.sleep(0)
     asked[0].cancel()
     answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -161,4 +168,4 @@ async def test_a_caller_who_leaves_does_not_take_the_others_along(server: Server
 
 def test_a_url_that_cannot_be_one_is_refused() -> None:
     with pytest.raises(EngineError, match="HOST:PORT"):
-        VllmEngine("http://x:notaport", Sampling())
+        VllmEngine(_engine("http://x:notaport"))

@@ -1,0 +1,193 @@
+"""Where the models are and how they are asked: the settings behind ENGINES.toml and behind the flags of the command line."""
+
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from inference.conversation import Conversation, Message
+from kde.artefact import sha256_file
+from kde.errors import InputError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampling(_Settings):
+    """How steps are sampled.
+
+    Attributes:
+        temperature: 0 decodes greedily.
+        top_p: probability mass of the tokens that are sampled from, 1 for all.
+        max_step_tokens: token limit of one step.
+    """
+
+    temperature: float = Field(default=0.7, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_step_tokens: int = Field(default=512, ge=1)
+
+
+class ChatSettings(_Settings):
+    """How a conversation becomes a prompt.
+
+    Attributes:
+        system: system prompt of conversations that bring none of their own.
+        template_arguments: for the model's chat template, such as {"enable_thinking": false}.
+    """
+
+    system: str | None = None
+    template_arguments: dict[str, Any] = Field(default_factory=dict)
+
+    def messages(self, question: Conversation) -> list[dict[str, str]]:
+        """A conversation as chat templates and endpoints take it."""
+        own = () if self.system is None or question[0].role == "system" else (Message("system", self.system),)
+        return [asdict(message) for message in (*own, *question)]
+
+
+class ServeSettings(_Settings):
+    """How a server of the model is started.
+
+    Attributes:
+        gpus: CUDA_VISIBLE_DEVICES; none means the CPU.
+        flags: further flags of vLLM's server.
+        environment: further environment variables.
+    """
+
+    gpus: tuple[int, ...] = ()
+    flags: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class ModelSettings(_Settings):
+    """Where a model runs.
+
+    Attributes:
+        backend: `server` is asked over HTTP, `transformers` runs in this process.
+        model: directory or name; what is loaded here, or what a server is started with.
+        urls: of a server's replicas; with none, a server of `model` is started for the run and stopped after it.
+        served_model: its name at the endpoint; None takes the first that the endpoint lists.
+        api_key_env: environment variable that holds the endpoint's bearer key.
+        in_flight: most calls under way.
+        deadline_seconds: of one call, retries and waiting for its turn included.
+        chat: how conversations become prompts.
+        serve: how a server of it is started.
+    """
+
+    backend: Literal["server", "transformers"]
+    model: Annotated[str | None, Field(validate_default=True)] = None
+    urls: Annotated[tuple[str, ...], Field(validate_default=True)] = ()
+    served_model: str | None = None
+    api_key_env: str | None = None
+    in_flight: int = Field(default=64, ge=1)
+    deadline_seconds: float = Field(default=120.0, gt=0)
+    chat: ChatSettings = ChatSettings()
+    serve: ServeSettings = ServeSettings()
+
+    @field_validator("model")
+    @classmethod
+    def _loaded_here(cls, model: str | None, info: ValidationInfo) -> str | None:
+        if model is None and info.data.get("backend", "server") != "server":
+            raise PydanticCustomError("missing", "name the model's directory: this backend loads it here")
+        return model
+
+    @field_validator("urls")
+    @classmethod
+    def _somewhere(cls, urls: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        served = info.data.get("backend") == "server"
+        if served and not urls and info.data.get("model") is None:
+            raise PydanticCustomError("missing", "name a server's http(s) URLs, or a model to start one with")
+        if urls and not served:
+            raise PydanticCustomError("useless", 'only backend = "server" has URLs')
+        if not all(is_url(url) for url in urls):
+            raise PydanticCustomError("url", "write http://HOST:PORT")
+        return urls
+
+    def identity(self) -> dict[str, Any]:
+        """What the answers depend on: the weights by their SHA-256, or the URLs, and how conversations become prompts.
+
+        Raises:
+            InputError: the directory does not hold a model.
+        """
+        where: dict[str, Any] = {"urls": list(self.urls)} if self.urls else {"model": _weights(str(self.model))}
+        return {"backend": self.backend, **where, **self.model_dump(include={"served_model", "chat"})}
+
+
+class EngineSettings(ModelSettings):
+    """A language model that writes steps.
+
+    Attributes:
+        sampling: how steps are sampled.
+    """
+
+    sampling: Sampling = Sampling()
+
+    def identity(self) -> dict[str, Any]:
+        """As of the model, with the sampling."""
+        return {**super().identity(), "sampling": self.sampling.model_dump()}
+
+
+class ScorerSettings(ModelSettings):
+    """A process reward model.
+
+    Attributes:
+        kind: how steps are scored.
+    """
+
+    kind: Literal["prm"] = "prm"
+
+
+class EnginesFile(_Settings):
+    """The models that a run drives; those that are not named are not there."""
+
+    weak: EngineSettings | None = None
+    strong: EngineSettings | None = None
+    scorer: ScorerSettings | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The settings in a TOML file.
+
+        Raises:
+            InputError: it is no TOML, or a field holds something that is not accepted.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(path, field="content", value=str(error), remedy="write TOML") from error
+        except ValidationError as error:
+            raise InputError.of_validation(path, error) from error
+
+    def describe(self) -> dict[str, Any]:
+        """What tells one fleet from another, without secrets; None where there is no model.
+
+        Raises:
+            InputError: a directory does not hold a model.
+        """
+        models = {"weak": self.weak, "strong": self.strong, "scorer": self.scorer}
+        return {name: None if model is None else model.identity() for name, model in models.items()}
+
+
+def is_url(place: str) -> bool:
+    """Whether a model's place is a server rather than a directory."""
+    return place.startswith(("http://", "https://"))
+
+
+def model_directory(place: str) -> Path:
+    """The directory of a model.
+
+    Raises:
+        InputError: it holds none.
+    """
+    directory = Path(place)
+    if not (directory / "config.json").is_file():
+        remedy = "name a directory with config.json, or the URL of a vLLM server"
+        raise InputError("engines", field="model", value=place, remedy=remedy)
+    return directory
+
+
+def _weights(place: str) -> list[str]:
+    return [sha256_file(file) for file in sorted(model_directory(place).glob("*.safetensors"))]

@@ -1,0 +1,1 @@
+"""The gateway: routed generation behind OpenAI's chat completions."""

@@ -1,0 +1,183 @@
+"""What answers behind the gateway: the models, the planner, and the rules of episodes."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from inference.conversation import Conversation
+from inference.ending import Ending, Limits, ending_of
+from inference.engines.base import Sampling
+from inference.episode import EpisodeSettings, Trio, routed_steps, solo_steps
+from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
+from inference.gateway.names import model_of
+from inference.gateway.refusals import InvalidRequestError, ModelNotFoundError
+from inference.gateway.settings import GatewaySettings
+from inference.lab.shipped import lab_places
+from inference.problems import Problem
+from inference.records import StepRecord
+from inference.route import table_hash
+from inference.step import Author
+from kde.errors import InputError, TrimError
+from planner.client import PlannerClient, Security
+from planner.client.errors import UnknownToPlannerError
+from planner.decision import Planner
+from planner.local import LocalPlanner
+from planner.policies.offer import Offer
+
+_EXAMPLE_THRESHOLD = "thr:0.5"
+_PROBE_SECONDS = 1.0
+_PLANNER_ATTEMPTS = 5
+"""About two seconds: somebody waits for the answer."""
+
+
+class GatewayRouter:
+    """Answers conversations under any policy that the planner offers."""
+
+    def __init__(self, fleet: Fleet, sampling: Sampling, planner: "PolicyPlanner", limits: Limits) -> None:
+        self._fleet, self._sampling, self._planner, self._limits = fleet, sampling, planner, limits
+
+    async def models(self) -> list[str]:
+        """Names of the models on offer; any other threshold is one too."""
+        return [model_of(policy) for policy in ("weak", "strong", _EXAMPLE_THRESHOLD, *await self._planner.policies())]
+
+    async def check(self, model: str, policy: str) -> None:
+        """Return if the policy is on offer.
+
+        Raises:
+            ModelNotFoundError: it is not.
+            TrimError: the planner does not answer.
+        """
+        try:
+            await table_hash(self._planner, policy)
+        except (InputError, UnknownToPlannerError) as error:
+            raise ModelNotFoundError(model, "GET /v1/models lists what there is") from error
+
+    def check_sampling(self, temperature: float | None, top_p: float | None) -> None:
+        """Return if a request wants the sampling that the models have: the observation model was fitted on it.
+
+        Raises:
+            InvalidRequestError: it wants another.
+        """
+        for name, wanted in (("temperature", temperature), ("top_p", top_p)):
+            own = getattr(self._sampling, name, 1.0)
+            if wanted is not None and wanted != own:
+                raise InvalidRequestError(
+                    f"{name} is {own:g} here, and part of what the policies were fitted on: leave it out",
+                    param=name,
+                    code="unsupported_value",
+                )
+
+    def steps(self, question: Conversation, policy: str, seed: int) -> AsyncGenerator[StepRecord]:
+        """The steps of an answer, each as soon as it is decided; the same question and seed get the same answer.
+
+        Raises:
+            TrimError: a model or the planner does not answer.
+        """
+        content = json.dumps([asdict(message) for message in question])
+        asked = Problem(id=hashlib.sha256(content.encode()).hexdigest(), problem=question[-1].content)
+        settings = EpisodeSettings(policy, seed, self._limits)
+        match policy:
+            case "weak":
+                return solo_steps(asked, self._fleet.weak, Author.WEAK, settings)
+            case "strong":
+                return solo_steps(asked, self._fleet.strong, Author.STRONG, settings)
+            case _:
+                trio = Trio(self._fleet.weak, self._fleet.strong, self._fleet.scorer)
+                return routed_steps(asked, trio, self._planner, settings)
+
+    def ending(self, steps: list[StepRecord]) -> Ending:
+        """Why an answer that has these steps, and gets no more, has ended."""
+        return ending_of(steps, self._limits) or Ending.CONTEXT
+
+    async def problems(self) -> list[str]:
+        """What keeps the gateway from answering; nothing if it is ready."""
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self._planner.ready()
+        except (TrimError, TimeoutError):
+            return ["planner"]
+        return []
+
+
+class PolicyPlanner(Planner, Protocol):
+    """A planner that says what it offers."""
+
+    async def ready(self) -> None:
+        """Return if decisions are answered.
+
+        Raises:
+            TrimError: they are not.
+        """
+
+    async def policies(self) -> list[str]:
+        """Ids of the policies that have a table.
+
+        Raises:
+            TrimError: the planner does not answer.
+        """
+
+
+class RemotePlanner(PlannerClient):
+    """A planner service, with the fallback that stands in for it."""
+
+    async def ready(self) -> None:
+        """Return if decisions are answered: by the planner, or by a fallback that has what it needs.
+
+        Raises:
+            TrimError: they are not.
+        """
+        if not self.ready_to_fall_back:
+            await self.list_policies()
+
+    async def policies(self) -> list[str]:
+        """Ids of the policies that have a table.
+
+        Raises:
+            TrimError: the planner does not answer.
+        """
+        return [policy.policy_id for policy in await self.list_policies()]
+
+
+class TablePlanner(LocalPlanner):
+    """Tables in this process, or none."""
+
+    async def ready(self) -> None:
+        """Return: tables that are loaded stay so."""
+
+    def __init__(self, offer: Offer | None) -> None:
+        super().__init__(None if offer is None else offer.catalogue)
+        self._lambdas = [] if offer is None else list(offer.catalogue.tables)
+
+    async def policies(self) -> list[str]:
+        """Ids of the policies that have a table."""
+        return [f"pomdp:{lam!r}" for lam in self._lambdas]
+
+
+@asynccontextmanager
+async def open_router(settings: GatewaySettings) -> AsyncIterator[GatewayRouter]:
+    """Models and planner as the settings say.
+
+    Raises:
+        TrimError: a model or a table cannot be loaded, or a file cannot be read.
+    """
+    sampling = Sampling(max_step_tokens=64)
+    fleet_settings = FleetSettings(lab_places(), EngineKind.TRANSFORMERS, sampling, Path())
+    async with _open_planner(settings) as planner, open_fleet(fleet_settings) as fleet:
+        yield GatewayRouter(fleet, sampling, planner, Limits(max_steps=settings.max_steps))
+
+
+@asynccontextmanager
+async def _open_planner(settings: GatewaySettings) -> AsyncIterator[PolicyPlanner]:
+    if settings.server is None:
+        yield TablePlanner(None if settings.tables is None else Offer.load(settings.tables))
+        return
+    security = Security(ca=settings.planner_ca, token=settings.planner_token)
+    async with RemotePlanner(
+        settings.server, attempts=_PLANNER_ATTEMPTS, fallback=settings.fallback, security=security
+    ) as planner:
+        yield planner
