@@ -17,28 +17,29 @@ from inference.baselines.paired import PairedAnswers, Queries
 from kde.artefact import Artefact
 from kde.samples import Array
 
-_LAYERS, _HEADS, _INTERMEDIATE, _LONGEST = 2, 4, 256, 256
-_EPOCHS, _BATCH, _LEARNING_RATE, _WEIGHT_DECAY = 4, 32, 3e-4, 0.05
+_LAYERS, _HEADS, _HIDDEN, _LONGEST = 2, 4, 128, 192
+_EPOCHS, _BATCH, _LEARNING_RATE, _WEIGHT_DECAY = 3, 32, 5e-4, 0.05
 _STRONG, _LABELS = 2, 3
 
 
 class _Classifier(torch.nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.bert = BertModel(
+        self.narrow = torch.nn.Linear(width, _HIDDEN)
+        self.bert = BertModel(  # type: ignore[no-untyped-call]
             BertConfig(
                 vocab_size=1,  # it reads vectors
-                hidden_size=width,
+                hidden_size=_HIDDEN,
                 num_hidden_layers=_LAYERS,
                 num_attention_heads=_HEADS,
-                intermediate_size=_INTERMEDIATE,
+                intermediate_size=2 * _HIDDEN,
                 max_position_embeddings=_LONGEST,
             )
         )
-        self.head = torch.nn.Linear(width, _LABELS)
+        self.head = torch.nn.Linear(_HIDDEN, _LABELS)
 
     def forward(self, vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        pooled: torch.Tensor = self.bert(inputs_embeds=vectors, attention_mask=mask).pooler_output
+        pooled: torch.Tensor = self.bert(inputs_embeds=self.narrow(vectors), attention_mask=mask).pooler_output
         logits: torch.Tensor = self.head(pooled)
         return logits
 
@@ -65,11 +66,11 @@ class ClassifierRouter:
             labels = torch.tensor((answers.preferences * 2).astype(np.int64))
             optimiser = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
             for _ in range(_EPOCHS):
-                for batch in torch.randperm(len(answers)).split(_BATCH):
+                for batch in torch.randperm(len(answers)).split(_BATCH):  # type: ignore[no-untyped-call]
                     vectors, mask = _padded(encoder, [answers.queries.questions[place] for place in batch.tolist()])
                     loss = torch.nn.functional.cross_entropy(model(vectors, mask), labels[batch])
                     optimiser.zero_grad()
-                    loss.backward()
+                    loss.backward()  # type: ignore[no-untyped-call]
                     optimiser.step()
         return cls(encoder, model)
 

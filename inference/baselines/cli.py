@@ -129,11 +129,8 @@ def _show(answers: PairedAnswers, curves: dict[str, QueryCurve], out: Path | Non
         [(name, *(_shown(e) for e in (curve.area, *curve.cpt.values()))) for name, curve in curves.items()],
     )
     weak, strong = answers.weak_correct.mean(), answers.strong_correct.mean()
-    print_lines(
-        [
-            f"M_w alone {weak:.1%}, M_s alone {strong:.1%}. A router that knows nothing has an AUC of 0.5; brackets are 95 % intervals over questions."
-        ]
-    )
+    known = "A router that knows nothing has an AUC of 0.5; brackets are 95 % intervals over questions."
+    print_lines([f"M_w alone {weak:.1%}, M_s alone {strong:.1%}. {known}"])
     if out is not None:
         print_lines([f"Picture: {out}"])
 

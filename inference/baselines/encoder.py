@@ -71,7 +71,7 @@ class WordLlamaEncoder:
             [vectors.mean(axis=0) if len(vectors) else np.zeros(self.width) for vectors in self.token_vectors(texts)]
         )
         lengths = np.linalg.norm(means, axis=1, keepdims=True)
-        return np.divide(means, lengths, out=np.zeros(means.shape), where=lengths > 0)
+        return np.asarray(np.divide(means, lengths, out=np.zeros(means.shape), where=lengths > 0), dtype=np.float64)
 
     def token_vectors(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Vectors of each text's tokens."""

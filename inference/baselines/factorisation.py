@@ -3,7 +3,7 @@
 delta(M, q) = w . (v_M * (W e(q) + b)), and M_s wins with probability sigmoid(delta(M_s, q) - delta(M_w, q)). Ties are trained towards 1/2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from kde.samples import Array
 
 DIMENSION = 128
 WEIGHT_DECAY = 0.5
-_ITERATIONS = 300
+_ITERATIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class FactorisationRouter:
 
         def loss(flat: Array) -> tuple[float, Array]:
             parts = _unpack(flat, shapes)
-            value, gradients = cross_entropy(embeddings, answers.preferences, *parts)
+            value, gradients = cross_entropy(embeddings, answers.preferences, parts)
             penalty = WEIGHT_DECAY / 2 * float(flat @ flat)
             return value + penalty, np.concatenate([g.ravel() for g in gradients]) + WEIGHT_DECAY * flat
 
@@ -74,10 +74,9 @@ class FactorisationRouter:
         return {name: getattr(self, name) for name in names}, {"weight_decay": WEIGHT_DECAY}
 
 
-def cross_entropy(
-    embeddings: Array, preferences: Array, projection: Array, bias: Array, models: Array, output: Array
-) -> tuple[float, tuple[Array, Array, Array, Array]]:
-    """Summed cross-entropy of [n] preferences given [n, d] embeddings, and its gradient by projection, bias, models and output."""
+def cross_entropy(embeddings: Array, preferences: Array, factors: Sequence[Array]) -> tuple[float, tuple[Array, ...]]:
+    """Summed cross-entropy of [n] preferences given [n, d] embeddings, and its gradient by each of W, b, v and w, the factors."""
+    projection, bias, models, output = factors
     hidden = embeddings @ projection.T + bias
     difference = models[1] - models[0]
     logits = hidden @ (output * difference)

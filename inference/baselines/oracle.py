@@ -26,8 +26,8 @@ class OracleRegion:
 def oracle_region(answers: PairedAnswers, *, points: int = 101) -> OracleRegion:
     """The region of all routers on these questions.
 
-    The best one asks M_s where it alone is right, cheapest first; then wherever it makes no difference; last where M_w alone is right, dearest
-    first. The worst one goes the other way round. As the fractional knapsack, both are the two sides of the convex hull.
+    The best one asks M_s where it alone is right, cheapest first; then wherever it makes no difference; last where M_w alone is right,
+    dearest first. The worst one goes the other way round. As in the fractional knapsack, the two are sides of a convex hull.
     """
     gains, tokens = answers.strong_correct - answers.weak_correct, answers.strong_tokens
     grid = np.linspace(0, 1, points)
@@ -50,4 +50,4 @@ def _ordered(answers: PairedAnswers, worth: Array, grid: Array) -> Array:
     spent = np.r_[0, answers.strong_tokens[order].cumsum()]
     gained = np.r_[0, (answers.strong_correct - answers.weak_correct)[order].cumsum()]
     accuracy = answers.weak_correct.mean() + gained / len(answers)
-    return np.interp(grid * spent[-1], spent, accuracy)
+    return np.asarray(np.interp(grid * spent[-1], spent, accuracy), dtype=np.float64)

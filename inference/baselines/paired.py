@@ -69,7 +69,8 @@ def read_answers(path: Path, encoder: SentenceEncoder, *, weak: str | None, stro
     Args:
         path: the CSV file.
         encoder: counts the tokens of M_s's answers, by its own tokenizer.
-        weak, strong: column names; where both are None, the table has two models, of which the first is M_w.
+        weak: column of M_w; None for the first of a table's two models.
+        strong: column of M_s; None for the second.
 
     Raises:
         InputError: the file cannot be read, or a column or a cell is not what it must be.
@@ -98,10 +99,10 @@ def read_answers(path: Path, encoder: SentenceEncoder, *, weak: str | None, stro
 
 def _models(path: Path, columns: Sequence[str], weak: str | None, strong: str | None) -> tuple[str, str]:
     known = [column for column in columns if f"{column}{_ANSWER}" in columns]
-    if "prompt" not in columns or len(known) < 2:  # noqa: PLR2004  a weak one and a strong one
+    if "prompt" not in columns or len(known) < 2:
         remedy = "columns: prompt and, for two models or more, MODEL and MODEL_response"
         raise InputError(path, field="columns", value=list(columns), remedy=remedy)
-    if weak is None and strong is None and len(known) == 2:  # noqa: PLR2004
+    if weak is None and strong is None and len(known) == 2:
         return known[0], known[1]
     for option, model in (("--weak", weak), ("--strong", strong)):
         if model not in known:

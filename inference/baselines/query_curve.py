@@ -16,6 +16,7 @@ from planner.curves import CostCurve
 
 _RESAMPLES = 1000
 _GRID = np.linspace(0, 1, 101)
+_TARGETS = np.array([0.5, 0.8, 0.95])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +48,25 @@ def query_curve(answers: PairedAnswers, scores: Array, *, seed: int) -> QueryCur
         raise InputError("routers", field="gap", value=float(gains.mean()), remedy=remedy)
     count = len(answers)
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
-    curves = np.array(
-        [_pgr(scores, gains, answers.strong_tokens, weights) for weights in (np.ones(count), *draws.astype(np.float64))]
-    )
-    areas = np.trapezoid(curves, _GRID, axis=1)
-    targets = {"50%": 0.5, "80%": 0.8, "95%": 0.95}
-    costs = {
-        name: np.array([CostCurve.of(_GRID, pgr).cpt(target) for pgr in curves]) for name, target in targets.items()
-    }
-    return QueryCurve(_GRID, curves[0], _estimate(areas), {name: _estimate(values) for name, values in costs.items()})
+    resampled = (_pgr(scores, gains, answers.strong_tokens, weights) for weights in draws.astype(np.float64))
+    observed = _pgr(scores, gains, answers.strong_tokens, np.ones(count))
+    curves = np.array([observed, *(curve for curve in resampled if np.isfinite(curve).all())])
+    costs = np.array([CostCurve.of(_GRID.tolist(), curve.tolist()).least_costs(_TARGETS) for curve in curves])
+    cpt = {f"{target:.0%}": _estimate(column) for target, column in zip(_TARGETS, costs.T, strict=True)}
+    return QueryCurve(_GRID, observed, _estimate(np.trapezoid(curves, _GRID, axis=1)), cpt)
 
 
 def _pgr(scores: Array, gains: Array, tokens: Array, weights: Array) -> Array:
-    """[101] PGR at each share of the tokens; not a number in a resample without a gap."""
+    """[101] PGR at each share of the tokens; not numbers in a resample without a gap, which says nothing."""
     _, rank = np.unique(-scores, return_inverse=True)
     spent, gained = (np.bincount(rank, weights * values) for values in (tokens, gains))
     gap = gained.sum()
     if gap <= 0:
         return np.full(len(_GRID), np.nan)
-    return np.interp(_GRID, np.r_[0, spent.cumsum()] / spent.sum(), np.r_[0, gained.cumsum()] / gap)
+    curve = np.interp(_GRID, np.r_[0, spent.cumsum()] / spent.sum(), np.r_[0, gained.cumsum()] / gap)
+    return np.asarray(curve, dtype=np.float64)
 
 
 def _estimate(values: Array) -> Estimate:
-    low, high = np.nanquantile(values[1:], [0.025, 0.975])
+    low, high = np.quantile(values[1:], [0.025, 0.975])
     return Estimate(float(values[0]), float(low), float(high))

@@ -41,7 +41,7 @@ def distances_to_truth(answers: Array, questions: Array, *, neighbours: int) -> 
     }
 
     def between(i: int, j: int) -> Array:
-        return pairs[min(i, j), max(i, j)]
+        return np.asarray(pairs[min(i, j), max(i, j)], dtype=np.float64)
 
     return np.array(
         [
