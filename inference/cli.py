@@ -26,11 +26,9 @@ app.command("planner.cli.replay:app", name="replay", help="Replay a decision log
 app.command("inference.route_cli:app", name="route", help="Generate routed solutions of problems.")
 app.command("inference.score_cli:app", name="score", help="Score labelled traces with a process reward model.")
 app.command("inference.evaluate.report_cli:app", name="report", help="Report what policies cost for what they gain.")
-<<<<<<< HEAD
 app.command("inference.baselines.cli:app", name="routers", help="Train and judge query-level routers.")
-=======
+app.command("inference.engines_cli:app", name="engines", help="Start, supervise and check the models' servers.")
 app.command("inference.gateway.cli:app", name="gateway", help="Serve routed generations to OpenAI clients.")
->>>>>>> 94e733c822f793375c2ac2e132dde1d37cb527c7
 app.command("inference.lab.cli:app", name="lab", help="The routing laboratory: a synthetic task with real models.")
 app.command("inference.demo.cli:app", name="demo", help="The main job from nothing: fit, solve, serve, route, report.")
 
