@@ -11,9 +11,9 @@ from typing import Protocol
 
 from inference.conversation import Conversation
 from inference.ending import Ending, Limits, ending_of
-from inference.engines.base import Sampling
+from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings, Trio, routed_steps, solo_steps
-from inference.fleet import EngineKind, Fleet, FleetSettings, open_fleet
+from inference.fleet import EngineKind, Fleet, engines_at, open_fleet
 from inference.gateway.names import model_of
 from inference.gateway.refusals import InvalidRequestError, ModelNotFoundError
 from inference.gateway.settings import GatewaySettings
@@ -38,8 +38,8 @@ _PLANNER_ATTEMPTS = 5
 class GatewayRouter:
     """Answers conversations under any policy that the planner offers."""
 
-    def __init__(self, fleet: Fleet, sampling: Sampling, planner: "PolicyPlanner", limits: Limits) -> None:
-        self._fleet, self._sampling, self._planner, self._limits = fleet, sampling, planner, limits
+    def __init__(self, engines: EnginesFile, fleet: Fleet, planner: "PolicyPlanner", limits: Limits) -> None:
+        self._engines, self._fleet, self._planner, self._limits = engines, fleet, planner, limits
 
     async def models(self) -> list[str]:
         """Names of the models on offer; any other threshold is one too."""
@@ -58,16 +58,17 @@ class GatewayRouter:
             raise ModelNotFoundError(model, "GET /v1/models lists what there is") from error
 
     def check_sampling(self, temperature: float | None, top_p: float | None) -> None:
-        """Return if a request wants the sampling that the models have: the observation model was fitted on it.
+        """Return if a request wants the sampling that the models have: the policies were fitted on it.
 
         Raises:
             InvalidRequestError: it wants another.
         """
+        models = [model.sampling for model in (self._engines.weak, self._engines.strong) if model is not None]
         for name, wanted in (("temperature", temperature), ("top_p", top_p)):
-            own = getattr(self._sampling, name, 1.0)
-            if wanted is not None and wanted != own:
+            own = sorted({getattr(sampling, name) for sampling in models})
+            if wanted is not None and own != [wanted]:
                 raise InvalidRequestError(
-                    f"{name} is {own:g} here, and part of what the policies were fitted on: leave it out",
+                    f"{name} is {' and '.join(f'{value:g}' for value in own)} here, as the policies were fitted: leave it out",
                     param=name,
                     code="unsupported_value",
                 )
@@ -79,16 +80,16 @@ class GatewayRouter:
             TrimError: a model or the planner does not answer.
         """
         content = json.dumps([asdict(message) for message in question])
-        asked = Problem(id=hashlib.sha256(content.encode()).hexdigest(), problem=question[-1].content)
+        problem = Problem(id=hashlib.sha256(content.encode()).hexdigest(), problem=content)
         settings = EpisodeSettings(policy, seed, self._limits)
         match policy:
             case "weak":
-                return solo_steps(asked, self._fleet.weak, Author.WEAK, settings)
+                return solo_steps(problem, self._fleet.weak, Author.WEAK, settings, question=question)
             case "strong":
-                return solo_steps(asked, self._fleet.strong, Author.STRONG, settings)
+                return solo_steps(problem, self._fleet.strong, Author.STRONG, settings, question=question)
             case _:
                 trio = Trio(self._fleet.weak, self._fleet.strong, self._fleet.scorer)
-                return routed_steps(asked, trio, self._planner, settings)
+                return routed_steps(problem, trio, self._planner, settings, question=question)
 
     def ending(self, steps: list[StepRecord]) -> Ending:
         """Why an answer that has these steps, and gets no more, has ended."""
@@ -165,10 +166,13 @@ async def open_router(settings: GatewaySettings) -> AsyncIterator[GatewayRouter]
     Raises:
         TrimError: a model or a table cannot be loaded, or a file cannot be read.
     """
-    sampling = Sampling(max_step_tokens=64)
-    fleet_settings = FleetSettings(lab_places(), EngineKind.TRANSFORMERS, sampling, Path())
-    async with _open_planner(settings) as planner, open_fleet(fleet_settings) as fleet:
-        yield GatewayRouter(fleet, sampling, planner, Limits(max_steps=settings.max_steps))
+    engines = _lab_engines() if settings.engines is None else EnginesFile.load(settings.engines)
+    async with _open_planner(settings) as planner, open_fleet(engines, Path("logs")) as fleet:
+        yield GatewayRouter(engines, fleet, planner, Limits(max_steps=settings.max_steps))
+
+
+def _lab_engines() -> EnginesFile:
+    return engines_at(lab_places(), EngineKind.TRANSFORMERS, {})
 
 
 @asynccontextmanager

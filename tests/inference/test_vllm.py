@@ -123,8 +123,9 @@ async def test_servers_end_with_their_block(tmp_path: Path) -> None:
     servers = LocalServers([ServedModel("weak", CHECKPOINTS / "weak")], tmp_path)
     async with servers as urls:
         assert urls["weak"].startswith("http://127.0.0.1:")
-        pids = [process.pid for process in servers._processes.values()]
+        pids = [process.pid or 0 for process in servers.processes]
         for pid in pids:
+            assert pid
             os.kill(pid, 0)
     await asyncio.sleep(0)
     for pid in pids:
