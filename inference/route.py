@@ -10,30 +10,41 @@ from typing import Any
 
 from inference.episode import EpisodeSettings, Trio, routed_episode, solo_episode
 from inference.fleet import Fleet
+from inference.meters import MeteredEngine, MeteredPlanner, MeteredScorer, Meters
 from inference.records import Episode
 from inference.runner import Run, Solve
 from inference.step import Author
 from kde.errors import InputError
-from planner.client import PlannerClient
+from planner.client import PlannerClient, PlannerUnavailableError
 from planner.decision import Planner, Proposal
 from planner.local import LocalPlanner
 from planner.table import PolicyTable
 
 
 @asynccontextmanager
-async def open_planner(server: str | None, tables: Path | None) -> AsyncIterator[Planner]:
+async def open_planner(
+    server: str | None, tables: Path | None, *, fallback: str | None = None
+) -> AsyncIterator[Planner]:
     """A planner service, a table in this process, or, with neither, the policies that need no table.
 
+    Args:
+        server: HOST:PORT of the service.
+        tables: directory of the table.
+        fallback: what decides while the service does not answer, as `planner.client.fallback` declares it; None stops the run.
+
     Raises:
-        InputError: both are named.
+        InputError: both are named, or a fallback without a service.
         ArtefactError: the table cannot be trusted.
     """
     if server is not None and tables is not None:
         raise InputError("planner", field="server", value=server, remedy="give one of --server and --tables")
     if server is None:
+        if fallback is not None:
+            remedy = "it is for a planner that may be away: name it by --server"
+            raise InputError("planner", field="fallback", value=fallback, remedy=remedy)
         yield LocalPlanner(None if tables is None else PolicyTable.load(tables))
         return
-    async with PlannerClient(server) as client:
+    async with PlannerClient(server, fallback=fallback) as client:
         yield client
 
 
@@ -44,6 +55,7 @@ async def route(
     settings: EpisodeSettings,
     *,
     concurrency: int,
+    meters: Meters | None = None,
     on_episode: Callable[[Episode], None] = lambda _: None,
 ) -> None:
     """Solve what remains of a run. `weak` and `strong` are the models alone: they need no PRM and no planner.
@@ -51,20 +63,26 @@ async def route(
     Raises:
         InputError: a model that the policy needs has no place.
     """
-    await run.finish(_solver(fleet, planner, settings), concurrency=concurrency, on_episode=on_episode)
+    solve = _solver(fleet, planner, settings, Meters() if meters is None else meters)
+    await run.finish(solve, concurrency=concurrency, on_episode=on_episode)
 
 
-def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings) -> Solve:
+def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings, meters: Meters) -> Solve:
     match settings.policy:
         case "weak":
-            weak = fleet.weak
+            weak = MeteredEngine(fleet.weak, meters.weak)
             return lambda problem: solo_episode(problem, weak, Author.WEAK, settings)
         case "strong":
-            strong = fleet.strong
+            strong = MeteredEngine(fleet.strong, meters.strong)
             return lambda problem: solo_episode(problem, strong, Author.STRONG, settings)
         case _:
-            models = Trio(fleet.weak, fleet.strong, fleet.scorer)
-            return lambda problem: routed_episode(problem, models, planner, settings)
+            models = Trio(
+                MeteredEngine(fleet.weak, meters.weak),
+                MeteredEngine(fleet.strong, meters.strong),
+                MeteredScorer(fleet.scorer, meters.scorer),
+            )
+            decider = MeteredPlanner(planner, meters.planner)
+            return lambda problem: routed_episode(problem, models, decider, settings)
 
 
 async def table_hash(planner: Planner, policy: str) -> str:
@@ -76,7 +94,10 @@ async def table_hash(planner: Planner, policy: str) -> str:
     if policy in {"weak", "strong"}:
         return ""
     first = Proposal(1, earlier=1.0, newest=1.0, tokens=1, final=False)
-    return (await planner.decide(policy, first, None)).table_hash
+    decision = await planner.decide(policy, first, None)
+    if decision.fallback:
+        raise PlannerUnavailableError("planner: no answer; it may leave later, but a run does not start without it")
+    return decision.table_hash
 
 
 def fingerprint_of(models: Mapping[str, Any]) -> str:

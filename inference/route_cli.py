@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -14,10 +14,13 @@ from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings
 from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.shipped import lab_places, lab_problems
+from inference.meters import Meters
+from inference.problem_sets import PROBLEM_SETS, read_problem_set
 from inference.problems import Problem
-from inference.progress import EpisodeTally
+from inference.progress import EpisodeTally, MetersView
 from inference.records import read_episodes
 from inference.route import describe_run, fingerprint_of, open_planner, route
+from inference.route_summary import summarise_run, summarise_session
 from inference.runner import Run
 from kde.errors import InputError
 from kde.records import read_records
@@ -25,9 +28,10 @@ from kde.terminal import AsJson, live_progress, print_json, print_table
 
 app = App(
     name="route",
-    help_epilogue="""\
+    help_epilogue=f"""\
 M_w proposes a step, the PRM scores it, the planner decides, and M_s rewrites it where the planner says so.
 A finished run is parquet in OUT/episodes; the same command again goes on with one that was stopped or killed.
+Benchmarks by name, from local files below --data: {", ".join(PROBLEM_SETS)}.
 
 Example: trim route --lab --problems 100 --policy thr:0.5 --out runs/thr""",
 )
@@ -36,102 +40,169 @@ Example: trim route --lab --problems 100 --policy thr:0.5 --out runs/thr""",
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """Where the models are: directories, or URLs of vLLM servers."""
+    """Where the models are: a TOML file, or directories and URLs of vLLM servers."""
 
+    engines: Annotated[Path | None, Parameter(help="TOML file of the models, instead of the options below")] = None
     lab: Annotated[
         bool, Parameter(negative="", help="use the lab's shipped models, and its problems if --problems is a number")
     ] = False
     weak: Annotated[str | None, Parameter(help="M_w: model directory or URL")] = None
     strong: Annotated[str | None, Parameter(help="M_s: model directory or URL")] = None
     prm: Annotated[str | None, Parameter(help="process reward model: directory or URL")] = None
-    engine: Annotated[EngineKind, Parameter(help="what runs the directories")] = EngineKind.TRANSFORMERS
-    temperature: Annotated[float, Parameter(help="sampling temperature, 0 is greedy")] = 0.7
-    max_step_tokens: Annotated[int, Parameter(help="token limit of a step")] = 512
+    engine: Annotated[EngineKind | None, Parameter(help="what runs the directories [transformers]")] = None
+    temperature: Annotated[float | None, Parameter(help="sampling temperature, 0 is greedy [0.7]")] = None
+    max_step_tokens: Annotated[int | None, Parameter(help="token limit of a step [512]")] = None
 
     def settings(self) -> EnginesFile:
-        """The fleet that these options describe.
+        """The models that these options describe.
 
         Raises:
-            InputError: an option is out of range.
+            InputError: an option is out of range, or stands beside a file that speaks for it.
         """
-        named = {"weak": self.weak, "strong": self.strong, "prm": self.prm}
-        places = (lab_places() if self.lab else {}) | {
-            name: place for name, place in named.items() if place is not None
-        }
+        places = {"weak": self.weak, "strong": self.strong, "prm": self.prm}
         sampling = {"temperature": self.temperature, "max_step_tokens": self.max_step_tokens}
-        return engines_at(places, self.engine, sampling)
+        given = {name: value for name, value in (places | sampling).items() if value is not None}
+        if self.engines is not None:
+            for name, value in (given | ({"lab": True} if self.lab else {})).items():
+                remedy = f"{self.engines} says where the models are: give one of them"
+                raise InputError("route", field=f"--{name.replace('_', '-')}", value=value, remedy=remedy)
+            return EnginesFile.load(self.engines)
+        named = {name: str(given[name]) for name in places if name in given}
+        return engines_at(
+            (lab_places() if self.lab else {}) | named,
+            self.engine or EngineKind.TRANSFORMERS,
+            {name: given[name] for name in sampling if name in given},
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which problems."""
+
+    problems: Annotated[
+        str,
+        Parameter(help="JSONL of id, problem, answer; a benchmark's name; with --lab also a number of fresh problems"),
+    ]
+    data: Annotated[Path | None, Parameter(help="folder with bench/ of benchmarks by name [TRIM_DATA]")] = None
+    limit: Annotated[int | None, Parameter(validator=Number(gte=1), help="only the first of them")] = None
+
+    def read(self, seed: int, *, lab: bool) -> list[Problem]:
+        """The problems, in order.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        return self._all(seed, lab=lab)[: self.limit]
+
+    def _all(self, seed: int, *, lab: bool) -> list[Problem]:
+        if lab and self.problems.isdigit():
+            if int(self.problems) < 1:
+                raise InputError("route", field="--problems", value=self.problems, remedy="at least 1")
+            return lab_problems(int(self.problems), seed=seed)
+        if self.problems in PROBLEM_SETS:
+            return read_problem_set(self.problems, self.data)
+        return read_records(Path(self.problems), Problem)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deciding:
+    """Who decides."""
+
+    server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None
+    tables: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None
+    fallback: Annotated[
+        str | None,
+        Parameter(help="what decides while the planner is away: continue, thr:0.4, table or table,thr:0.4 [stop]"),
+    ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """How long an episode may go on."""
+
+    max_steps: Annotated[int, Parameter(validator=Number(gte=1), help="T, the step limit")] = 30
+    max_repeats: Annotated[
+        int, Parameter(validator=Number(gte=1), help="steps in a row equal to the one before that end an episode")
+    ] = 3
+    deadline: Annotated[
+        float | None, Parameter(validator=Number(gt=0), help="seconds after which an episode ends as it is")
+    ] = None
+
+    def limits(self) -> Limits:
+        """The same for episodes."""
+        return Limits(self.max_steps, self.max_repeats, self.deadline)
 
 
 @app.default
 def run(
     *,
-    problems: Annotated[
-        str, Parameter(help="JSONL of id, problem, answer; with --lab also a number of fresh lab problems")
-    ],
+    asked: Asked,
     policy: Annotated[str, Parameter(help="weak, strong, thr:0.5, pomdp:0.0025, pomdp-memoryless:0.0025")],
     out: Annotated[Path, Parameter(help="directory of the run; a run that was stopped goes on")],
     models: Models = Models(),
-    server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None,
-    tables: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None,
+    deciding: Deciding = Deciding(),
+    lengths: Lengths = Lengths(),
     seed: Annotated[
         int, Parameter(validator=Number(gte=0, lt=2**31), help="of the sampling, and of the lab's problems")
     ] = 0,
-    max_steps: Annotated[int, Parameter(validator=Number(gte=1), help="T, the step limit")] = 30,
     concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="problems in flight")] = 64,
+    prefill: Annotated[bool, Parameter(help="let M_s take in the accepted prefix while M_w decodes")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Solve problems step by step under one policy."""
-    chosen = _problems(problems, seed, lab=models.lab)
-    fleet = models.settings()
-    settings = EpisodeSettings(policy, seed, Limits(max_steps), fingerprint_of(fleet.describe()))
-    asyncio.run(_route(chosen, settings, fleet, server=server, tables=tables, out=out, concurrency=concurrency))
-    _report(out, as_json=as_json)
+    problems, engines = asked.read(seed, lab=models.lab), models.settings()
+    settings = EpisodeSettings(policy, seed, lengths.limits(), fingerprint_of(engines.describe()), prefill)
+    job = _Job(problems, settings, engines, deciding, out, concurrency)
+    session = asyncio.run(job.finish())
+    _report(out, session, as_json=as_json)
 
 
-async def _route(
-    problems: Sequence[Problem],
-    settings: EpisodeSettings,
-    models: EnginesFile,
-    *,
-    server: str | None,
-    tables: Path | None,
-    out: Path,
-    concurrency: int,
-) -> None:
-    async with open_planner(server, tables) as planner:
-        run = Run(out, await describe_run(planner, settings, models.describe()), problems)
-        remaining = len(run.remaining())
-        if not remaining:
-            return
-        async with open_fleet(models, out / "logs") as fleet:
-            with live_progress() as progress:
-                tally = EpisodeTally(progress, settings.policy, total=len(problems), done=len(problems) - remaining)
-                await route(run, fleet, planner, settings, concurrency=concurrency, on_episode=tally.add)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    problems: Sequence[Problem]
+    settings: EpisodeSettings
+    engines: EnginesFile
+    deciding: Deciding
+    out: Path
+    concurrency: int
+
+    async def finish(self) -> dict[str, Any] | None:
+        """Solve what remains, and say how that went; None if nothing does."""
+        deciding = self.deciding
+        async with open_planner(deciding.server, deciding.tables, fallback=deciding.fallback) as planner:
+            run = Run(self.out, await describe_run(planner, self.settings, self.engines.describe()), self.problems)
+            remaining = len(run.remaining())
+            if not remaining:
+                return None
+            async with open_fleet(self.engines, self.out / "logs") as fleet:
+                meters = Meters()
+                with live_progress(MetersView(meters)) as progress:
+                    done = len(self.problems) - remaining
+                    tally = EpisodeTally(progress, self.settings.policy, total=len(self.problems), done=done)
+                    await route(
+                        run,
+                        fleet,
+                        planner,
+                        self.settings,
+                        concurrency=self.concurrency,
+                        meters=meters,
+                        on_episode=tally.add,
+                    )
+                return summarise_session(meters, problems=remaining)
 
 
-def _problems(source: str, seed: int, *, lab: bool) -> Sequence[Problem]:
-    if lab and source.isdigit():
-        if int(source) < 1:
-            raise InputError("route", field="--problems", value=source, remedy="at least 1")
-        return lab_problems(int(source), seed=seed)
-    return read_records(Path(source), Problem)
-
-
-def _report(out: Path, *, as_json: bool) -> None:
-    episodes = read_episodes(out / "episodes")
-    summary = {
-        "out": str(out),
-        "episodes": episodes.height,
-        "accuracy": episodes["correct"].mean(),
-        "strong_tokens": episodes["strong_tokens"].mean(),
-        "weak_tokens": episodes["weak_tokens"].mean(),
-        "discarded_tokens": episodes["discarded_tokens"].mean(),
-    }
+def _report(out: Path, session: dict[str, Any] | None, *, as_json: bool) -> None:
+    summary = summarise_run(read_episodes(out / "episodes"))
     if as_json:
-        print_json(summary)
-    else:
-        print_table(
-            f"Episodes in {out / 'episodes'}",
-            ("per problem", "value"),
-            [(k, v) for k, v in summary.items() if k != "out"],
-        )
+        print_json({"out": str(out), **summary, "session": session})
+        return
+    latencies = summary.pop("latency_seconds")
+    endings = ", ".join(f"{ending} {count}" for ending, count in summary.pop("endings").items())
+    rows = [*summary.items(), ("endings", endings)]
+    rows += [(name, value) for name, value in (session or {}).items() if name.endswith("per_second")]
+    print_table(f"Episodes in {out / 'episodes'}", ("of this run", "value"), rows)
+    waits = [(name, 1000 * wait["p50"], 1000 * wait["p95"]) for name, wait in latencies.items()]
+    print_table("Waits", ("for", "p50 ms", "p95 ms"), waits)

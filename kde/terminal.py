@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object instead of a table.")]
@@ -43,17 +44,20 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 @contextmanager
-def live_progress() -> "Iterator[Progress]":
-    """A progress display that leaves standard output to results; tasks carry a field `note`."""
-    from rich.console import Console  # noqa: PLC0415
+def live_progress(*below: "RenderableType") -> "Iterator[Progress]":
+    """A progress display that leaves standard output to results; tasks carry a field `note`, and what is `below` them is drawn afresh."""
+    from rich.console import Console, Group  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (
+    console = Console(stderr=True)
+    progress = Progress(
         TextColumn("{task.description:<24}"),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
+        console=console,
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Live(Group(progress, *below), console=console, refresh_per_second=4):
         yield progress

@@ -28,7 +28,9 @@ def summarise(episodes: Mapping[str, pl.DataFrame], *, seed: int) -> dict[str, A
 
 
 def _outcome(frame: pl.DataFrame) -> Outcome:
-    ordered = frame.sort("problem_id")
+    ordered = frame.sort("problem_id").with_columns(
+        pl.col("correct").fill_null(value=False)
+    )  # a number is never a formula
     correct, tokens = (ordered[name].cast(pl.Float64).to_numpy() for name in ("correct", "strong_tokens"))
     return Outcome(tuple(ordered["problem_id"]), correct, tokens)
 
