@@ -112,7 +112,7 @@ def _batch() -> tuple[ProposalBatch, CarryBatch]:
         tokens=rng.integers(5, 200, _MANY),
         final=rng.random(_MANY) < 0.2,
     )
-    return batch, CarryBatch(rng.dirichlet([1, 1, 1], _MANY), rng.random(_MANY) < 0.3)
+    return batch, CarryBatch(rng.dirichlet([1, 1, 1], _MANY), rng.random(_MANY) < 0.3, np.zeros(_MANY))
 
 
 def _memory() -> dict[str, Result]:

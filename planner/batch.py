@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kde.samples import Array
-from planner.decision import Policy
+from planner.decision import Need, Policy
 
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int64]
@@ -27,6 +27,7 @@ class ProposalBatch:
         newest: r_t, PRM score of the proposal.
         tokens: c_t, tokens of the proposal.
         final: f_t, whether it ends the answer.
+        classes: true classes (`kde.samples.StepClass`), where they are known: in simulation; only the oracle looks at them.
     """
 
     step: Counts
@@ -34,6 +35,7 @@ class ProposalBatch:
     newest: Array
     tokens: Counts | Array
     final: Flags
+    classes: Counts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,12 @@ class CarryBatch:
     Attributes:
         belief: [n, 3].
         regenerated: [n] whether M_s wrote the step before.
+        spent: [n] strong tokens of the trace so far.
     """
 
     belief: Array
     regenerated: Flags
+    spent: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class DecisionBatch:
         break_even_tokens: [n] n*; None for a policy without prices.
         expected_strong_tokens: [n] E[strong tokens | c_t]; None likewise.
         advantage: [n] value of regenerating minus value of continuing, in units of reward; None likewise.
+        spent: [n] strong tokens of the trace so far, with what this decision is expected to cost; None for a policy that does not count.
     """
 
     regenerate: Flags
@@ -66,6 +71,7 @@ class DecisionBatch:
     break_even_tokens: Array | None = None
     expected_strong_tokens: Array | None = None
     advantage: Array | None = None
+    spent: Array | None = None
 
 
 class BatchPolicy(Protocol):
@@ -77,14 +83,14 @@ class BatchPolicy(Protocol):
 
     @property
     def table_hash(self) -> str:
-        """Content hash of the table that decides; empty for a policy without one."""
+        """Content hash of the artefact that decides; empty for a policy without one."""
 
     @property
-    def keeps_belief(self) -> bool:
-        """Whether later steps need the belief of the step before."""
+    def needs(self) -> Need:
+        """What it must know besides the proposals."""
 
     def decide_many(self, proposals: ProposalBatch, carries: CarryBatch | None) -> DecisionBatch:
-        """Decide; `carries` may be absent where every proposal is a first step, or where the policy keeps no belief."""
+        """Decide; `carries` may be absent where every proposal is a first step, or where the policy needs nothing of them."""
 
 
 class CataloguePolicy(Policy, BatchPolicy, Protocol):

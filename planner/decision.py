@@ -5,10 +5,14 @@ remembered anywhere: any replica can answer, and a local policy answers like a r
 """
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
+from enum import Enum, Flag, auto
+from math import inf
+from typing import TYPE_CHECKING, Protocol
 
 from kde.errors import InputError
+
+if TYPE_CHECKING:
+    from kde.samples import StepClass
 
 Belief = tuple[float, float, float]
 """Probabilities of (CORRECT, DERAILED, RECOVERABLE)."""
@@ -30,6 +34,20 @@ class Action(Enum):
     """Throw it away and let M_s write this one step."""
 
 
+class Need(Flag):
+    """What a policy must know besides the proposal: of the decision before, from the second step on, or of the truth."""
+
+    NOTHING = 0
+    ACTION = auto()
+    """What was done."""
+    BELIEF = auto()
+    """The belief at it."""
+    SPENT = auto()
+    """Strong tokens of the trace so far."""
+    TRUTH = auto()
+    """The true class, at every step: there is one in simulation and in the lab only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """What is seen of a proposed step (DESIGN section 2).
@@ -40,6 +58,7 @@ class Proposal:
         newest: r_t, PRM score of the proposal.
         tokens: c_t, tokens of the proposal.
         final: f_t, whether it ends the answer.
+        truth: class of the trace, where it is known (in simulation, in the lab); only the oracle looks at it, and no wire carries it.
 
     Raises:
         InputError: a value is out of range.
@@ -50,6 +69,7 @@ class Proposal:
     newest: float
     tokens: int
     final: bool
+    truth: "StepClass | None" = None
 
     def __post_init__(self) -> None:
         if (
@@ -97,15 +117,20 @@ class Carry:
     Attributes:
         belief: belief at that decision, None for a policy that has none.
         action: what was done.
+        spent: strong tokens of the trace so far; None for a policy that does not count. Whoever knows what M_s really wrote may put
+            that in the place of the expectation that the decision handed on.
 
     Raises:
-        InputError: the belief is not a distribution.
+        InputError: the belief is not a distribution, or the tokens are no count.
     """
 
     belief: Belief | None
     action: Action
+    spent: float | None = None
 
     def __post_init__(self) -> None:
+        if self.spent is not None and not 0 <= self.spent < inf:
+            raise InputError("carry", field="spent_tokens", value=self.spent, remedy="a number of tokens, 0 or more")
         if self.belief is None:
             return
         b0, b1, b2 = self.belief
@@ -124,7 +149,8 @@ class Decision:
         break_even_tokens: n*, regenerate iff the step is expected to cost fewer strong tokens; None for a policy without prices.
         expected_strong_tokens: E[strong tokens | c_t]; None likewise.
         advantage: value of regenerating minus value of continuing, in units of reward; None likewise.
-        table_hash: content hash of the table that decided; empty for a policy without one.
+        table_hash: content hash of the artefact that decided; empty for a policy without one.
+        spent: strong tokens of the trace so far, with what this decision is expected to cost; None for a policy that does not count.
         fallback: no planner answered, and the client's declared fallback decided.
     """
 
@@ -135,12 +161,34 @@ class Decision:
     expected_strong_tokens: float | None = None
     advantage: float | None = None
     table_hash: str = ""
+    spent: float | None = None
     fallback: bool = False
 
     @property
     def carry(self) -> Carry:
         """What the next decision needs of this one."""
-        return Carry(self.belief, self.action)
+        return Carry(self.belief, self.action, self.spent)
+
+
+def demand(needs: Need, proposal: Proposal, carry: Carry | None) -> None:
+    """Refuse a proposal that does not carry what a policy needs of the decision before, or a first step that carries anything.
+
+    Raises:
+        InputError: as said.
+    """
+    if proposal.step == 1:
+        if carry is not None and needs:
+            raise InputError("decision", field="carry", value=carry, remedy="nothing comes before step 1: leave it out")
+        return
+    if Need.ACTION in needs and carry is None:
+        remedy = f"step {proposal.step} needs what was done at step {proposal.step - 1}"
+        raise InputError("decision", field="last_action", value=None, remedy=remedy)
+    if Need.BELIEF in needs and (carry is None or carry.belief is None):
+        remedy = f"step {proposal.step} needs the belief and action of step {proposal.step - 1}"
+        raise InputError("decision", field="belief", value=None, remedy=remedy)
+    if Need.SPENT in needs and (carry is None or carry.spent is None):
+        remedy = f"step {proposal.step} needs the strong tokens of the trace so far"
+        raise InputError("decision", field="spent_tokens", value=None, remedy=remedy)
 
 
 class Policy(Protocol):

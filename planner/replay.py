@@ -95,7 +95,8 @@ def _replay_line(
         proposal = Proposal(*(document[key] for key in ("step", "m", "r", "tokens", "final")))
         action = Action(document["action"])
         last, belief = document["last_action"], document["last_belief"]
-        carry = None if last is None else Carry(None if belief is None else tuple(belief), Action(last))
+        spent = document.get("last_spent_tokens")  # absent in logs of former versions
+        carry = None if last is None else Carry(None if belief is None else tuple(belief), Action(last), spent)
         logged_by, priced = document["policy"], document["expected_strong_tokens"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(place, field="line", value=str(error), remedy="a line of a decision log is wanted") from error

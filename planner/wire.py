@@ -17,6 +17,8 @@ def request_message(policy: str, proposal: Proposal, carry: Carry | None) -> pb.
         message.last_action = action_to_wire(carry.action)
         if carry.belief is not None:
             message.belief.CopyFrom(_belief_message(carry.belief))
+        if carry.spent is not None:
+            message.spent_tokens = carry.spent
     return message
 
 
@@ -53,6 +55,8 @@ def response_message(decision: Decision) -> pb.DecideResponse:
         message.advantage = decision.advantage
     if decision.table_hash:
         message.table_hash = decision.table_hash
+    if decision.spent is not None:
+        message.spent_tokens = decision.spent
     return message
 
 
@@ -70,6 +74,7 @@ def read_response(policy: str, message: pb.DecideResponse) -> Decision:
         expected_strong_tokens=message.expected_strong_tokens if message.HasField("expected_strong_tokens") else None,
         advantage=message.advantage if message.HasField("advantage") else None,
         table_hash=message.table_hash,
+        spent=message.spent_tokens if message.HasField("spent_tokens") else None,
     )
 
 
@@ -115,18 +120,19 @@ def _read_proposal(message: pb.DecideRequest) -> Proposal:
 def _read_carry(message: pb.DecideRequest) -> Carry | None:
     number = message.last_action
     belief = _read_belief("request", message.belief) if message.HasField("belief") else None
+    spent = message.spent_tokens if message.HasField("spent_tokens") else None
     if number == pb.ACTION_UNSPECIFIED:
-        if belief is not None:
+        if belief is not None or spent is not None:
             raise InputError(
                 "request",
                 field="last_action",
                 value="ACTION_UNSPECIFIED",
-                remedy="a belief comes with the action taken at it",
+                remedy="a belief and tokens spent come with the action of that decision",
             )
         return None
     if number not in _FROM_WIRE:
         raise InputError("request", field="last_action", value=number, remedy="ACTION_CONTINUE or ACTION_REGENERATE")
-    return Carry(belief, _FROM_WIRE[number])
+    return Carry(belief, _FROM_WIRE[number], spent)
 
 
 def _belief_message(belief: Belief) -> pb.Belief:

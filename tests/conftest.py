@@ -9,7 +9,11 @@ from hypothesis import settings
 
 from kde.samples import Array
 from kde.tokens import TokenModel
+from planner.budget import BudgetTable, solve_budget
 from planner.exact import solve_exact
+from planner.policies.catalogue import Catalogue
+from planner.policies.features import FeatureSet
+from planner.policies.learned import LearnedPolicy
 from planner.pomdp import RoutingPOMDP
 from planner.table import PolicyTable, tabulate
 
@@ -67,6 +71,24 @@ def pomdp() -> RoutingPOMDP:
 @pytest.fixture(scope="session")
 def table(pomdp: RoutingPOMDP) -> PolicyTable:
     return tabulate(pomdp, solve_exact(pomdp, [0.0005, 0.002, 0.006]))
+
+
+@pytest.fixture(scope="session")
+def budget_table(pomdp: RoutingPOMDP) -> BudgetTable:
+    return solve_budget(pomdp, 400.0, levels=400)
+
+
+@pytest.fixture(scope="session")
+def learned(pomdp: RoutingPOMDP) -> LearnedPolicy:
+    rng = np.random.default_rng(5)
+    shapes = ((7, 16), (16, 16), (16, 1))
+    layers = tuple((rng.normal(size=s).astype(np.float32), rng.normal(size=s[1]).astype(np.float32)) for s in shapes)
+    return LearnedPolicy("agg:0.002", pomdp, 0.002, FeatureSet.BELIEF, layers)
+
+
+@pytest.fixture(scope="session")
+def catalogue(table: PolicyTable, budget_table: BudgetTable, learned: LearnedPolicy) -> Catalogue:
+    return Catalogue(table, budget=budget_table, learned={0.002: learned})
 
 
 @pytest.fixture(scope="session")

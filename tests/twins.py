@@ -45,6 +45,36 @@ def enumerated_value(pomdp: RoutingPOMDP, lam: float, q: float = 1.0, step: int 
     return float(total)
 
 
+def enumerated_budget_value(
+    pomdp: RoutingPOMDP, left: float, q: float = 1.0, step: int = 1, repaired: bool = False
+) -> float:
+    """The most right answers that a hard budget buys, by walking the whole decision tree with the tokens that are left."""
+    _, n_m, n_r = pomdp.cells.shape
+    hazard = float(pomdp.hazard[step - 1])
+    p_weak, p_strong = float(pomdp.weak_by_step[step - 1]), float(pomdp.strong_by_step[step - 1])
+    if repaired and pomdp.transitions is Transitions.PAPER:
+        p_weak = 1.0
+    cells, total = pomdp.observation_cells(), 0.0
+    for i, j in product(range(n_m), range(n_r)):
+        joint = np.array([q * p_weak, 1 - q, q * (1 - p_weak)]) * cells[:, i, j]
+        evidence = joint.sum()
+        if evidence == 0:
+            continue
+        stay, mended = joint[0] / evidence, p_strong * (joint[0] + joint[2]) / evidence
+        for weight, count in zip(pomdp.tokens.weights, pomdp.tokens.counts, strict=True):
+            price = pomdp.tokens.expected_strong(count)
+            for final, chance in ((True, hazard), (False, 1 - hazard)):
+                if chance == 0:
+                    continue
+                keep = stay if final else enumerated_budget_value(pomdp, left, stay, step + 1)
+                if price <= left:
+                    rest = left - price
+                    rewrite = mended if final else enumerated_budget_value(pomdp, rest, mended, step + 1, repaired=True)
+                    keep = max(keep, rewrite)
+                total += evidence * chance * weight * keep
+    return float(total)
+
+
 def looped_value(pomdp: RoutingPOMDP, lam: float, grid: Array) -> float:
     """V_0 by backward induction on a grid of q, one number at a time; `two_stage`."""
     cells = pomdp.cells.reshape(3, -1).T.tolist()

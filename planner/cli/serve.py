@@ -63,14 +63,18 @@ def run(
 
 
 def _announce(address: str, offer: Offer, *, as_json: bool) -> None:
-    policies = ["weak", "strong", "thr:THRESHOLD"] + [f"pomdp:{lam!r}" for lam in offer.catalogue.tables]
-    hashes = sorted({table.content_hash for table in offer.catalogue.tables.values()})
+    offered = offer.catalogue
+    policies = ["weak", "strong", "thr:THRESHOLD"] + [f"pomdp:{lam!r}" for lam in offered.tables]
+    policies += [f"agg:{lam!r}" for lam in offered.learned]
+    policies += [] if offered.budget is None else [f"budget:TOKENS up to {offered.budget.most:g}"]
+    hashes = sorted({table.content_hash for table in offered.tables.values()})
     if as_json:
         document = {"listening": address, "service": SERVICE, "policies": policies, "table_hashes": hashes}
         print_json(document | {"table_hash": hashes[0] if len(hashes) == 1 else None})
     else:
         versions = ", ".join(content_hash[:12] for content_hash in hashes)
-        sys.stdout.write(f"planner ready on {address}: {', '.join(policies)} (table {versions})\n")
+        tables = f" (table {versions})" if hashes else ""
+        sys.stdout.write(f"planner ready on {address}: {', '.join(policies)}{tables}\n")
         sys.stdout.flush()
 
 

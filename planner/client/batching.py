@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 
 from planner.client.errors import PlannerRefusedError
 from planner.decision import Carry, Decision, Proposal
@@ -96,6 +97,7 @@ def batch_message(questions: Sequence[Question]) -> pb.DecideBatchRequest:
     places = {policy: place for place, policy in enumerate(dict.fromkeys(question.policy for question in questions))}
     carries = [question.carry for question in questions]
     beliefs = [(0.0, 0.0, 0.0) if carry is None or carry.belief is None else carry.belief for carry in carries]
+    spent = [nan if carry is None or carry.spent is None else carry.spent for carry in carries]
     proposals = [question.proposal for question in questions]
     return pb.DecideBatchRequest(
         policy_ids=places,
@@ -107,6 +109,7 @@ def batch_message(questions: Sequence[Question]) -> pb.DecideBatchRequest:
         finals=[proposal.final for proposal in proposals],
         last_actions=[pb.ACTION_UNSPECIFIED if carry is None else action_to_wire(carry.action) for carry in carries],
         beliefs=[probability for belief in beliefs for probability in belief],
+        spent_tokens=spent if not all(map(isnan, spent)) else (),
     )
 
 
@@ -116,14 +119,15 @@ def read_answers(questions: Sequence[Question], message: pb.DecideBatchResponse)
     places = {policy: place for place, policy in enumerate(dict.fromkeys(question.policy for question in questions))}
     hashes = {policy: message.table_hashes[place] for policy, place in places.items()}
     beliefs = list(message.beliefs)
-    columns = (list(message.break_even_tokens), list(message.expected_strong_tokens), list(message.advantages))
+    names = ("break_even_tokens", "expected_strong_tokens", "advantages", "spent_tokens")
+    columns = [list(getattr(message, name)) for name in names]
     answers: list[Decision | Exception] = []
     for row, question in enumerate(questions):
         if row in refused:
             answers.append(refused[row])
             continue
         b0, b1, b2 = beliefs[3 * row : 3 * row + 3] or (0.0, 0.0, 0.0)
-        break_even, expected, advantage = (
+        break_even, expected, advantage, spent = (
             column[row] if column and column[row] == column[row] else None for column in columns
         )
         answers.append(
@@ -135,6 +139,7 @@ def read_answers(questions: Sequence[Question], message: pb.DecideBatchResponse)
                 expected_strong_tokens=expected,
                 advantage=advantage,
                 table_hash=hashes[question.policy],
+                spent=spent,
             )
         )
     return answers

@@ -4,7 +4,7 @@
 there; `table,thr:0.4` says what decides until the table is here (without it, `continue`).
 
 A rule without a table cannot update a belief. So that a trace can go back to the planner, it hands on the last belief, and the uniform
-one where there is none.
+one where there is none; a step that it rewrites counts as its proposal's tokens.
 """
 
 import asyncio
@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 10.0
 _MOST_BYTES = 256 * 2**20
 _UNIFORM = (1 / 3, 1 / 3, 1 / 3)
+_BELIEVING = ("pomdp", "agg", "budget")
+"""Families that want a belief at the next step."""
+_COUNTING = "budget"
+"""The family that wants the strong tokens so far."""
 
 
 class Fallback:
@@ -71,14 +75,17 @@ class Fallback:
         if catalogue is not None:
             return replace(catalogue.get(policy).decide(proposal, carry), fallback=True)
         action = Action.REGENERATE if proposal.newest < self._threshold else Action.CONTINUE
-        belief = None
-        if policy.startswith("pomdp"):
+        belief = spent = None
+        if policy.startswith(_BELIEVING):
             belief = _UNIFORM if carry is None or carry.belief is None else carry.belief
-        return Decision(action, policy, belief=belief, fallback=True)
+        if policy.startswith(_COUNTING):
+            before = 0.0 if carry is None or carry.spent is None else carry.spent
+            spent = before + (proposal.tokens if action is Action.REGENERATE else 0)
+        return Decision(action, policy, belief=belief, spent=spent, fallback=True)
 
     def heard(self, decision: Decision, fetch: Callable[[str], AsyncIterable[pb.GetTableResponse]]) -> None:
         """Take note of a planner's decision; the table behind it is fetched in the background if it is not here yet."""
-        if not self._wants_table or not decision.table_hash:
+        if not (self._wants_table and decision.table_hash and decision.policy.startswith("pomdp")):
             return
         self._hashes[decision.policy] = decision.table_hash
         idle = (self._fetching is None or self._fetching.done()) and time.monotonic() >= self._not_before

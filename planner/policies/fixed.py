@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
-from planner.decision import Action, Carry, Decision, Proposal
+from planner.decision import Action, Carry, Decision, Need, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class FixedPolicy:
         return ""
 
     @property
-    def keeps_belief(self) -> bool:
-        """It keeps none."""
-        return False
+    def needs(self) -> Need:
+        """Nothing."""
+        return Need.NOTHING
 
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """The same action whatever is seen."""

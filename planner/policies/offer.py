@@ -1,7 +1,8 @@
-"""What a directory of tables offers: which lambda is answered from which table.
+"""What a directory of artefacts offers: which policy is answered from which.
 
-A directory is one policy table, or a folder of them. In a folder, `active.json` says which lambda is served from which table; without
-it every lambda of every table is, and no two tables may have the same.
+A directory is one artefact, or a folder of them: policy tables, learned policies and a budget table, each in a directory of its own. In a
+folder, `active.json` says which lambda is served from which table; without it every lambda of every table is, and no two tables may have
+the same. Learned policies have one lambda each, and no two the same; there is at most one budget table.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kde.artefact import replace_file
+from kde.artefact import ArtefactKind, replace_file
 from kde.errors import ArtefactError, InputError
+from planner.budget import BUDGET, BudgetTable
 from planner.policies.catalogue import Catalogue
+from planner.policies.learned import LEARNED, LearnedPolicy
 from planner.table import TABLE, PolicyTable
 
 ACTIVE_FILE = "active.json"
-_TABLE_FILE = f"{TABLE.name}.json"
+KINDS = (TABLE, LEARNED, BUDGET)
+"""What a directory may hold."""
 
 
 class ActivePolicies(BaseModel):
@@ -40,7 +44,7 @@ class ActivePolicies(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Checked tables and the policies they offer.
+    """Checked artefacts and the policies they offer.
 
     Attributes:
         catalogue: the policies.
@@ -54,18 +58,22 @@ class Offer:
 
     @classmethod
     def load(cls, directory: Path) -> "Offer":
-        """Read and check every table of a directory.
+        """Read and check every artefact of a directory.
 
         Raises:
-            ArtefactError: a table cannot be trusted, or there is none.
-            InputError: two tables answer for one lambda, or `active.json` names a table that is not there.
+            ArtefactError: one cannot be trusted, or there is none.
+            InputError: two answer for one lambda or for budgets, or `active.json` names a table that is not there.
         """
-        loaded = {place: _load(place) for place in table_places(directory)}
+        found = artefact_places(directory)
+        loaded = {place: _load(place) for place in found[TABLE]}
         tables = {table.content_hash: table for table in loaded.values()}
         places = {table.content_hash: place for place, table in loaded.items()}
         active = _read_active(directory)
         chosen = _all_lambdas(directory, loaded) if active is None else _chosen(directory, active, tables)
-        return cls(Catalogue.of_versions(chosen), tables, places)
+        catalogue = Catalogue.of_versions(
+            chosen, budget=_the_budget(directory, found[BUDGET]), learned=_learned(directory, found[LEARNED])
+        )
+        return cls(catalogue, tables, places)
 
     @property
     def active(self) -> ActivePolicies:
@@ -73,20 +81,26 @@ class Offer:
         return ActivePolicies(tables={lam: table.content_hash for lam, table in self.catalogue.tables.items()})
 
 
-def table_places(directory: Path) -> list[Path]:
-    """The directories of tables: the one named, or those in it.
+def artefact_places(directory: Path) -> dict[ArtefactKind, list[Path]]:
+    """The directories of artefacts by kind: the one named, or those in it.
 
     Raises:
-        ArtefactError: the folder holds no table.
+        ArtefactError: the folder holds nothing that decides.
     """
-    if (directory / _TABLE_FILE).exists() or not directory.is_dir():
-        return [directory]
-    places = sorted(path.parent for path in directory.glob(f"*/{_TABLE_FILE}") if not path.parent.name.startswith("."))
-    if not places:
+    here = [kind for kind in KINDS if (directory / f"{kind.name}.json").exists()]
+    if here:
+        return {kind: [directory] if kind in here else [] for kind in KINDS}
+    places = {
+        kind: sorted(
+            path.parent for path in directory.glob(f"*/{kind.name}.json") if not path.parent.name.startswith(".")
+        )
+        for kind in KINDS
+    }
+    if not any(places.values()):
         raise ArtefactError(
-            directory / _TABLE_FILE,
+            directory / f"{TABLE.name}.json",
             "cannot be read (nor is it a folder of tables)",
-            remedy="name a directory that holds a table",
+            remedy="name a directory that holds a table, a learned policy or a budget table",
         )
     return places
 
@@ -94,6 +108,25 @@ def table_places(directory: Path) -> list[Path]:
 def _load(place: Path) -> PolicyTable:
     """A table in memory of its own: what serves must not change, or be cut off, with a file that is overwritten in place."""
     return PolicyTable.load(place, fetch=Path.read_bytes)
+
+
+def _learned(directory: Path, places: list[Path]) -> dict[float, LearnedPolicy]:
+    owners: dict[float, Path] = {}
+    policies: dict[float, LearnedPolicy] = {}
+    for place in places:
+        policy = LearnedPolicy.load(place, fetch=Path.read_bytes)
+        if policy.lam in owners:
+            remedy = f"{owners[policy.lam].name} and {place.name} both answer for it: keep one"
+            raise InputError(directory, field="lambda of learned policies", value=policy.lam, remedy=remedy)
+        owners[policy.lam], policies[policy.lam] = place, policy
+    return policies
+
+
+def _the_budget(directory: Path, places: list[Path]) -> BudgetTable | None:
+    if len(places) > 1:
+        names = ", ".join(place.name for place in places)
+        raise InputError(directory, field="budget tables", value=names, remedy="keep one: it answers every budget")
+    return BudgetTable.load(places[0], fetch=Path.read_bytes) if places else None
 
 
 def _all_lambdas(directory: Path, loaded: Mapping[Path, PolicyTable]) -> dict[float, PolicyTable]:

@@ -42,6 +42,7 @@ def read_batch(message: pb.DecideBatchRequest, most: int) -> tuple[NDArray[np.in
         finals=_column(message, "finals", count, np.bool_),
         last_actions=_column(message, "last_actions", count, np.int32, optional=True),
         beliefs=_column(message, "beliefs", 3 * count, np.float64, optional=True).reshape(count, 3),
+        spent=_numbers(message, "spent_tokens", count),
     )
 
 
@@ -52,12 +53,13 @@ def batch_response(
     columns = [_packed("actions", decisions.actions.tobytes())]
     if decisions.beliefs.any():
         columns.append(_packed("beliefs", decisions.beliefs.astype("<f8", copy=False).tobytes()))
-    if not np.isnan(decisions.break_even_tokens).all():
-        for name, column in (
-            ("break_even_tokens", decisions.break_even_tokens),
-            ("expected_strong_tokens", decisions.expected_strong_tokens),
-            ("advantages", decisions.advantages),
-        ):
+    for name, column in (
+        ("break_even_tokens", decisions.break_even_tokens),
+        ("expected_strong_tokens", decisions.expected_strong_tokens),
+        ("advantages", decisions.advantages),
+        ("spent_tokens", decisions.spent),
+    ):
+        if not np.isnan(column).all():
             columns.append(_packed(name, column.astype("<f8", copy=False).tobytes()))
     message = pb.DecideBatchResponse.FromString(b"".join(columns))
     message.table_hashes.extend(table_hashes)
@@ -72,13 +74,11 @@ def read_batch_response(message: pb.DecideBatchResponse) -> DecisionColumns:
         InputError: a column has another length than the actions.
     """
     count = len(message.actions)
-    prices = [np.full(count, np.nan) for _ in range(3)]
-    if message.break_even_tokens:
-        names = ("break_even_tokens", "expected_strong_tokens", "advantages")
-        prices = [_column(message, name, count, np.float64) for name in names]
+    names = ("break_even_tokens", "expected_strong_tokens", "advantages", "spent_tokens")
+    numbers = [_numbers(message, name, count) for name in names]
     actions = _column(message, "actions", count, np.uint8)
     return DecisionColumns(
-        actions, _column(message, "beliefs", 3 * count, np.float64, optional=True).reshape(count, 3), *prices
+        actions, _column(message, "beliefs", 3 * count, np.float64, optional=True).reshape(count, 3), *numbers
     )
 
 
@@ -96,6 +96,11 @@ def _column(
     if len(values) != count:
         raise InputError("batch", field=name, value=f"{len(values)} values", remedy=f"as many as rows: {count}")
     return np.asarray(values, dtype=kind)
+
+
+def _numbers(message: pb.DecideBatchRequest | pb.DecideBatchResponse, name: str, count: int) -> NDArray[np.float64]:
+    """A column of numbers, NaN in all rows where it is empty."""
+    return _column(message, name, count, np.float64) if getattr(message, name) else np.full(count, np.nan)
 
 
 def _packed(name: str, content: bytes) -> bytes:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kde.errors import InputError
 from planner.batch import BatchPolicy
 from planner.policies.catalogue import Catalogue
-from planner.policies.columns import DecisionColumns, ProposalColumns, decide_columns, lacks_belief
+from planner.policies.columns import DecisionColumns, ProposalColumns, decide_columns, lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def decide_batch(
             continue
         hashes.append(policy.table_hash)
         shown = proposals if len(rows) == len(proposals) else proposals.take(rows)
-        refused = ~acceptable[rows] | lacks_belief(policy, shown)
+        refused = ~acceptable[rows] | lacks(policy, shown)
         if not refused.any() and len(rows) == len(proposals):
             decisions = decide_columns(policy, proposals)
             continue

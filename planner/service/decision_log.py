@@ -140,12 +140,14 @@ def record(at: float, policy: str, proposal: Proposal, carry: Carry | None, deci
         "final": proposal.final,
         "last_action": None if carry is None else carry.action.value,
         "last_belief": None if carry is None else carry.belief,
+        "last_spent_tokens": None if carry is None else carry.spent,
         "action": decision.action.value,
         "belief": decision.belief,
         "break_even_tokens": decision.break_even_tokens,
         "expected_strong_tokens": decision.expected_strong_tokens,
         "advantage": decision.advantage,
         "table_hash": decision.table_hash,
+        "spent_tokens": decision.spent,
     }
 
 

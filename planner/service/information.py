@@ -102,8 +102,10 @@ def policy_message(table: PolicyTable, lam: float) -> pb.Policy:
 
 
 def policy_messages(catalogue: Catalogue) -> Iterator[pb.Policy]:
-    """All policies of the tables on offer, ascending by lambda."""
-    return (policy_message(table, lam) for lam, table in catalogue.tables.items())
+    """All policies of the tables on offer, ascending by lambda, then the learned ones."""
+    yield from (policy_message(table, lam) for lam, table in catalogue.tables.items())
+    for lam, learned in catalogue.learned.items():
+        yield pb.Policy(policy_id=f"agg:{lam!r}", lam=lam, table_hash=learned.table_hash)
 
 
 def _find(catalogue: Catalogue, policy_id: str) -> tuple[float, PolicyTable]:

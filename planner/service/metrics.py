@@ -16,6 +16,8 @@ from planner.service.status import code_name, refused_field
 _SECONDS = (25e-6, 50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _NATS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _MOST_POLICIES = 200
+_FREE_PARAMETERS = frozenset({"thr", "one-step-thr", "specreason", "random", "budget"})
+"""Families whose parameter may be any number: counted together."""
 
 
 class Histogram:
@@ -101,10 +103,15 @@ class ServiceMetrics:
         self.refusals[code_name(error), refused_field(error)] += 1
 
     def _label(self, policy: str) -> str:
-        """Thresholds share a label, and so do policies beyond a number: workers choose ids, and labels must not grow without end."""
+        """Families with a free parameter share a label, and so do policies beyond a number.
+
+        Workers choose ids, and labels must not grow without end.
+        """
         label = self._labels.get(policy)
         if label is None:
-            label = "thr" if policy.startswith("thr:") else policy if len(self._labels) < _MOST_POLICIES else "other"
+            family = policy.partition(":")[0]
+            label = policy if len(self._labels) < _MOST_POLICIES else "other"
+            label = family if family in _FREE_PARAMETERS else label
             if len(self._labels) < 4 * _MOST_POLICIES:
                 self._labels[policy] = label
         return label

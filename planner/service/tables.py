@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kde.errors import TrimError
 from planner.policies.catalogue import Catalogue
-from planner.policies.offer import ACTIVE_FILE, Offer, table_places
+from planner.policies.offer import ACTIVE_FILE, KINDS, Offer, artefact_places
 
 log = logging.getLogger(__name__)
 
@@ -106,13 +106,13 @@ class TableStore:
     def _look(self) -> Signature:
         found = []
         try:
-            places = table_places(self._directory)
+            places = artefact_places(self._directory)
         except TrimError:
-            places = []
-        for path in (
-            self._directory / ACTIVE_FILE,
-            *(file for place in places for file in sorted(place.glob("table.*"))),
-        ):
+            places = {}
+        files = [
+            file for kind in KINDS for place in places.get(kind, ()) for file in sorted(place.glob(f"{kind.name}.*"))
+        ]
+        for path in (self._directory / ACTIVE_FILE, *files):
             try:
                 stat = path.stat()
             except OSError:

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18planner/v1/planner.proto\x12\nplanner.v1\"x\n\x06\x42\x65lief\x12\x14\n\x07\x63orrect\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x64\x65railed\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0brecoverable\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\n\n\x08_correctB\x0b\n\t_derailedB\x0e\n\x0c_recoverable\"\x18\n\x06Scores\x12\x0e\n\x06values\x18\x01 \x03(\x01\"L\n\x08\x46\x65\x61tures\x12\x14\n\x07\x65\x61rlier\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06newest\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\n\n\x08_earlierB\t\n\x07_newest\"\xf2\x02\n\rDecideRequest\x12\x13\n\tpolicy_id\x18\x01 \x01(\tH\x00\x12\r\n\x03lam\x18\x02 \x01(\x01H\x00\x12\x11\n\x04step\x18\x03 \x01(\rH\x02\x88\x01\x01\x12$\n\x06scores\x18\x04 \x01(\x0b\x32\x12.planner.v1.ScoresH\x01\x12(\n\x08\x66\x65\x61tures\x18\x05 \x01(\x0b\x32\x14.planner.v1.FeaturesH\x01\x12\x18\n\x0btoken_count\x18\x06 \x01(\rH\x03\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x07 \x01(\x08H\x04\x88\x01\x01\x12\'\n\x06\x62\x65lief\x18\x08 \x01(\x0b\x32\x12.planner.v1.BeliefH\x05\x88\x01\x01\x12,\n\x0blast_action\x18\t \x01(\x0e\x32\x12.planner.v1.ActionH\x06\x88\x01\x01\x42\x08\n\x06policyB\r\n\x0bobservationB\x07\n\x05_stepB\x0e\n\x0c_token_countB\x08\n\x06_finalB\t\n\x07_beliefB\x0e\n\x0c_last_action\"\xbc\x02\n\x0e\x44\x65\x63ideResponse\x12\'\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x12.planner.v1.ActionH\x00\x88\x01\x01\x12\'\n\x06\x62\x65lief\x18\x02 \x01(\x0b\x32\x12.planner.v1.BeliefH\x01\x88\x01\x01\x12\x1e\n\x11\x62reak_even_tokens\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12#\n\x16\x65xpected_strong_tokens\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x16\n\tadvantage\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x17\n\ntable_hash\x18\x06 \x01(\tH\x05\x88\x01\x01\x42\t\n\x07_actionB\t\n\x07_beliefB\x14\n\x12_break_even_tokensB\x19\n\x17_expected_strong_tokensB\x0c\n\n_advantageB\r\n\x0b_table_hash\"\xcb\x01\n\x12\x44\x65\x63ideBatchRequest\x12\x12\n\npolicy_ids\x18\x01 \x03(\t\x12\x10\n\x08policies\x18\x02 \x03(\r\x12\r\n\x05steps\x18\x03 \x03(\r\x12\x0f\n\x07\x65\x61rlier\x18\x04 \x03(\x01\x12\x0e\n\x06newest\x18\x05 \x03(\x01\x12\x14\n\x0ctoken_counts\x18\x06 \x03(\r\x12\x0e\n\x06\x66inals\x18\x07 \x03(\x08\x12(\n\x0clast_actions\x18\x08 \x03(\x0e\x32\x12.planner.v1.Action\x12\x0f\n\x07\x62\x65liefs\x18\t \x03(\x01\"\xa5\x01\n\x12\x44\x65\x63ideBatchRefusal\x12\x10\n\x03row\x18\x01 \x01(\rH\x00\x88\x01\x01\x12)\n\x07refusal\x18\x02 \x01(\x0e\x32\x13.planner.v1.RefusalH\x01\x88\x01\x01\x12\x12\n\x05\x66ield\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x07message\x18\x04 \x01(\tH\x03\x88\x01\x01\x42\x06\n\x04_rowB\n\n\x08_refusalB\x08\n\x06_fieldB\n\n\x08_message\"\xe2\x01\n\x13\x44\x65\x63ideBatchResponse\x12#\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32\x12.planner.v1.Action\x12\x0f\n\x07\x62\x65liefs\x18\x02 \x03(\x01\x12\x19\n\x11\x62reak_even_tokens\x18\x03 \x03(\x01\x12\x1e\n\x16\x65xpected_strong_tokens\x18\x04 \x03(\x01\x12\x12\n\nadvantages\x18\x05 \x03(\x01\x12\x14\n\x0ctable_hashes\x18\x06 \x03(\t\x12\x30\n\x08refusals\x18\x07 \x03(\x0b\x32\x1e.planner.v1.DecideBatchRefusal\"v\n\x11RouteTraceRequest\x12\x15\n\x08sequence\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x30\n\x08proposal\x18\x02 \x01(\x0b\x32\x19.planner.v1.DecideRequestH\x01\x88\x01\x01\x42\x0b\n\t_sequenceB\x0b\n\t_proposal\"\xa5\x01\n\x12RouteTraceResponse\x12\x15\n\x08sequence\x18\x01 \x01(\x04H\x01\x88\x01\x01\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.planner.v1.DecideResponseH\x00\x12\x30\n\x07refusal\x18\x03 \x01(\x0b\x32\x1d.planner.v1.RouteTraceRefusalH\x00\x42\t\n\x07outcomeB\x0b\n\t_sequence\"\x8a\x01\n\x11RouteTraceRefusal\x12)\n\x07refusal\x18\x01 \x01(\x0e\x32\x13.planner.v1.RefusalH\x00\x88\x01\x01\x12\x12\n\x05\x66ield\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x14\n\x07message\x18\x03 \x01(\tH\x02\x88\x01\x01\x42\n\n\x08_refusalB\x08\n\x06_fieldB\n\n\x08_message\"\xca\x01\n\x06Policy\x12\x16\n\tpolicy_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03lam\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\ntable_hash\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05value\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x12\n\x05lower\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x12\n\x05upper\x18\x06 \x01(\x01H\x05\x88\x01\x01\x42\x0c\n\n_policy_idB\x06\n\x04_lamB\r\n\x0b_table_hashB\x08\n\x06_valueB\x08\n\x06_lowerB\x08\n\x06_upper\"\x15\n\x13ListPoliciesRequest\"<\n\x14ListPoliciesResponse\x12$\n\x08policies\x18\x01 \x03(\x0b\x32\x12.planner.v1.Policy\"8\n\x10GetPolicyRequest\x12\x16\n\tpolicy_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\x0c\n\n_policy_id\"\xef\x01\n\x11GetPolicyResponse\x12\'\n\x06policy\x18\x01 \x01(\x0b\x32\x12.planner.v1.PolicyH\x00\x88\x01\x01\x12\x16\n\tmax_steps\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x17\n\nresolution\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x17\n\npomdp_json\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x1c\n\x0fprovenance_json\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\t\n\x07_policyB\x0c\n\n_max_stepsB\r\n\x0b_resolutionB\r\n\x0b_pomdp_jsonB\x12\n\x10_provenance_json\"\x16\n\x14WatchPoliciesRequest\"=\n\x15WatchPoliciesResponse\x12$\n\x08policies\x18\x01 \x03(\x0b\x32\x12.planner.v1.Policy\"9\n\x0fGetTableRequest\x12\x17\n\ntable_hash\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_table_hash\"P\n\x10GetTableResponse\x12\x11\n\x04\x66ile\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07\x63ontent\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x42\x07\n\x05_fileB\n\n\x08_content*L\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TION_CONTINUE\x10\x01\x12\x15\n\x11\x41\x43TION_REGENERATE\x10\x02*w\n\x07Refusal\x12\x17\n\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x1c\n\x18REFUSAL_INVALID_ARGUMENT\x10\x01\x12\x15\n\x11REFUSAL_NOT_FOUND\x10\x02\x12\x1e\n\x1aREFUSAL_RESOURCE_EXHAUSTED\x10\x03\x32\xb0\x04\n\x0ePlannerService\x12?\n\x06\x44\x65\x63ide\x12\x19.planner.v1.DecideRequest\x1a\x1a.planner.v1.DecideResponse\x12N\n\x0b\x44\x65\x63ideBatch\x12\x1e.planner.v1.DecideBatchRequest\x1a\x1f.planner.v1.DecideBatchResponse\x12O\n\nRouteTrace\x12\x1d.planner.v1.RouteTraceRequest\x1a\x1e.planner.v1.RouteTraceResponse(\x01\x30\x01\x12Q\n\x0cListPolicies\x12\x1f.planner.v1.ListPoliciesRequest\x1a .planner.v1.ListPoliciesResponse\x12H\n\tGetPolicy\x12\x1c.planner.v1.GetPolicyRequest\x1a\x1d.planner.v1.GetPolicyResponse\x12V\n\rWatchPolicies\x12 .planner.v1.WatchPoliciesRequest\x1a!.planner.v1.WatchPoliciesResponse0\x01\x12G\n\x08GetTable\x12\x1b.planner.v1.GetTableRequest\x1a\x1c.planner.v1.GetTableResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18planner/v1/planner.proto\x12\nplanner.v1\"x\n\x06\x42\x65lief\x12\x14\n\x07\x63orrect\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x64\x65railed\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0brecoverable\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\n\n\x08_correctB\x0b\n\t_derailedB\x0e\n\x0c_recoverable\"\x18\n\x06Scores\x12\x0e\n\x06values\x18\x01 \x03(\x01\"L\n\x08\x46\x65\x61tures\x12\x14\n\x07\x65\x61rlier\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06newest\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\n\n\x08_earlierB\t\n\x07_newest\"\x9e\x03\n\rDecideRequest\x12\x13\n\tpolicy_id\x18\x01 \x01(\tH\x00\x12\r\n\x03lam\x18\x02 \x01(\x01H\x00\x12\x11\n\x04step\x18\x03 \x01(\rH\x02\x88\x01\x01\x12$\n\x06scores\x18\x04 \x01(\x0b\x32\x12.planner.v1.ScoresH\x01\x12(\n\x08\x66\x65\x61tures\x18\x05 \x01(\x0b\x32\x14.planner.v1.FeaturesH\x01\x12\x18\n\x0btoken_count\x18\x06 \x01(\rH\x03\x88\x01\x01\x12\x12\n\x05\x66inal\x18\x07 \x01(\x08H\x04\x88\x01\x01\x12\'\n\x06\x62\x65lief\x18\x08 \x01(\x0b\x32\x12.planner.v1.BeliefH\x05\x88\x01\x01\x12,\n\x0blast_action\x18\t \x01(\x0e\x32\x12.planner.v1.ActionH\x06\x88\x01\x01\x12\x19\n\x0cspent_tokens\x18\n \x01(\x01H\x07\x88\x01\x01\x42\x08\n\x06policyB\r\n\x0bobservationB\x07\n\x05_stepB\x0e\n\x0c_token_countB\x08\n\x06_finalB\t\n\x07_beliefB\x0e\n\x0c_last_actionB\x0f\n\r_spent_tokens\"\xe8\x02\n\x0e\x44\x65\x63ideResponse\x12\'\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x12.planner.v1.ActionH\x00\x88\x01\x01\x12\'\n\x06\x62\x65lief\x18\x02 \x01(\x0b\x32\x12.planner.v1.BeliefH\x01\x88\x01\x01\x12\x1e\n\x11\x62reak_even_tokens\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12#\n\x16\x65xpected_strong_tokens\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x16\n\tadvantage\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x17\n\ntable_hash\x18\x06 \x01(\tH\x05\x88\x01\x01\x12\x19\n\x0cspent_tokens\x18\x07 \x01(\x01H\x06\x88\x01\x01\x42\t\n\x07_actionB\t\n\x07_beliefB\x14\n\x12_break_even_tokensB\x19\n\x17_expected_strong_tokensB\x0c\n\n_advantageB\r\n\x0b_table_hashB\x0f\n\r_spent_tokens\"\xe1\x01\n\x12\x44\x65\x63ideBatchRequest\x12\x12\n\npolicy_ids\x18\x01 \x03(\t\x12\x10\n\x08policies\x18\x02 \x03(\r\x12\r\n\x05steps\x18\x03 \x03(\r\x12\x0f\n\x07\x65\x61rlier\x18\x04 \x03(\x01\x12\x0e\n\x06newest\x18\x05 \x03(\x01\x12\x14\n\x0ctoken_counts\x18\x06 \x03(\r\x12\x0e\n\x06\x66inals\x18\x07 \x03(\x08\x12(\n\x0clast_actions\x18\x08 \x03(\x0e\x32\x12.planner.v1.Action\x12\x0f\n\x07\x62\x65liefs\x18\t \x03(\x01\x12\x14\n\x0cspent_tokens\x18\n \x03(\x01\"\xa5\x01\n\x12\x44\x65\x63ideBatchRefusal\x12\x10\n\x03row\x18\x01 \x01(\rH\x00\x88\x01\x01\x12)\n\x07refusal\x18\x02 \x01(\x0e\x32\x13.planner.v1.RefusalH\x01\x88\x01\x01\x12\x12\n\x05\x66ield\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x07message\x18\x04 \x01(\tH\x03\x88\x01\x01\x42\x06\n\x04_rowB\n\n\x08_refusalB\x08\n\x06_fieldB\n\n\x08_message\"\xf8\x01\n\x13\x44\x65\x63ideBatchResponse\x12#\n\x07\x61\x63tions\x18\x01 \x03(\x0e\x32\x12.planner.v1.Action\x12\x0f\n\x07\x62\x65liefs\x18\x02 \x03(\x01\x12\x19\n\x11\x62reak_even_tokens\x18\x03 \x03(\x01\x12\x1e\n\x16\x65xpected_strong_tokens\x18\x04 \x03(\x01\x12\x12\n\nadvantages\x18\x05 \x03(\x01\x12\x14\n\x0ctable_hashes\x18\x06 \x03(\t\x12\x30\n\x08refusals\x18\x07 \x03(\x0b\x32\x1e.planner.v1.DecideBatchRefusal\x12\x14\n\x0cspent_tokens\x18\x08 \x03(\x01\"v\n\x11RouteTraceRequest\x12\x15\n\x08sequence\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x30\n\x08proposal\x18\x02 \x01(\x0b\x32\x19.planner.v1.DecideRequestH\x01\x88\x01\x01\x42\x0b\n\t_sequenceB\x0b\n\t_proposal\"\xa5\x01\n\x12RouteTraceResponse\x12\x15\n\x08sequence\x18\x01 \x01(\x04H\x01\x88\x01\x01\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.planner.v1.DecideResponseH\x00\x12\x30\n\x07refusal\x18\x03 \x01(\x0b\x32\x1d.planner.v1.RouteTraceRefusalH\x00\x42\t\n\x07outcomeB\x0b\n\t_sequence\"\x8a\x01\n\x11RouteTraceRefusal\x12)\n\x07refusal\x18\x01 \x01(\x0e\x32\x13.planner.v1.RefusalH\x00\x88\x01\x01\x12\x12\n\x05\x66ield\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x14\n\x07message\x18\x03 \x01(\tH\x02\x88\x01\x01\x42\n\n\x08_refusalB\x08\n\x06_fieldB\n\n\x08_message\"\xca\x01\n\x06Policy\x12\x16\n\tpolicy_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03lam\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\ntable_hash\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05value\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x12\n\x05lower\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x12\n\x05upper\x18\x06 \x01(\x01H\x05\x88\x01\x01\x42\x0c\n\n_policy_idB\x06\n\x04_lamB\r\n\x0b_table_hashB\x08\n\x06_valueB\x08\n\x06_lowerB\x08\n\x06_upper\"\x15\n\x13ListPoliciesRequest\"<\n\x14ListPoliciesResponse\x12$\n\x08policies\x18\x01 \x03(\x0b\x32\x12.planner.v1.Policy\"8\n\x10GetPolicyRequest\x12\x16\n\tpolicy_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\x0c\n\n_policy_id\"\xef\x01\n\x11GetPolicyResponse\x12\'\n\x06policy\x18\x01 \x01(\x0b\x32\x12.planner.v1.PolicyH\x00\x88\x01\x01\x12\x16\n\tmax_steps\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x17\n\nresolution\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x17\n\npomdp_json\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x1c\n\x0fprovenance_json\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\t\n\x07_policyB\x0c\n\n_max_stepsB\r\n\x0b_resolutionB\r\n\x0b_pomdp_jsonB\x12\n\x10_provenance_json\"\x16\n\x14WatchPoliciesRequest\"=\n\x15WatchPoliciesResponse\x12$\n\x08policies\x18\x01 \x03(\x0b\x32\x12.planner.v1.Policy\"9\n\x0fGetTableRequest\x12\x17\n\ntable_hash\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_table_hash\"P\n\x10GetTableResponse\x12\x11\n\x04\x66ile\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07\x63ontent\x18\x02 \x01(\x0cH\x01\x88\x01\x01\x42\x07\n\x05_fileB\n\n\x08_content*L\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TION_CONTINUE\x10\x01\x12\x15\n\x11\x41\x43TION_REGENERATE\x10\x02*w\n\x07Refusal\x12\x17\n\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x1c\n\x18REFUSAL_INVALID_ARGUMENT\x10\x01\x12\x15\n\x11REFUSAL_NOT_FOUND\x10\x02\x12\x1e\n\x1aREFUSAL_RESOURCE_EXHAUSTED\x10\x03\x32\xb0\x04\n\x0ePlannerService\x12?\n\x06\x44\x65\x63ide\x12\x19.planner.v1.DecideRequest\x1a\x1a.planner.v1.DecideResponse\x12N\n\x0b\x44\x65\x63ideBatch\x12\x1e.planner.v1.DecideBatchRequest\x1a\x1f.planner.v1.DecideBatchResponse\x12O\n\nRouteTrace\x12\x1d.planner.v1.RouteTraceRequest\x1a\x1e.planner.v1.RouteTraceResponse(\x01\x30\x01\x12Q\n\x0cListPolicies\x12\x1f.planner.v1.ListPoliciesRequest\x1a .planner.v1.ListPoliciesResponse\x12H\n\tGetPolicy\x12\x1c.planner.v1.GetPolicyRequest\x1a\x1d.planner.v1.GetPolicyResponse\x12V\n\rWatchPolicies\x12 .planner.v1.WatchPoliciesRequest\x1a!.planner.v1.WatchPoliciesResponse0\x01\x12G\n\x08GetTable\x12\x1b.planner.v1.GetTableRequest\x1a\x1c.planner.v1.GetTableResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'planner.v1.planner_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACTION']._serialized_start=2808
-  _globals['_ACTION']._serialized_end=2884
-  _globals['_REFUSAL']._serialized_start=2886
-  _globals['_REFUSAL']._serialized_end=3005
+  _globals['_ACTION']._serialized_start=2940
+  _globals['_ACTION']._serialized_end=3016
+  _globals['_REFUSAL']._serialized_start=3018
+  _globals['_REFUSAL']._serialized_end=3137
   _globals['_BELIEF']._serialized_start=40
   _globals['_BELIEF']._serialized_end=160
   _globals['_SCORES']._serialized_start=162
@@ -42,39 +42,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FEATURES']._serialized_start=188
   _globals['_FEATURES']._serialized_end=264
   _globals['_DECIDEREQUEST']._serialized_start=267
-  _globals['_DECIDEREQUEST']._serialized_end=637
-  _globals['_DECIDERESPONSE']._serialized_start=640
-  _globals['_DECIDERESPONSE']._serialized_end=956
-  _globals['_DECIDEBATCHREQUEST']._serialized_start=959
-  _globals['_DECIDEBATCHREQUEST']._serialized_end=1162
-  _globals['_DECIDEBATCHREFUSAL']._serialized_start=1165
-  _globals['_DECIDEBATCHREFUSAL']._serialized_end=1330
-  _globals['_DECIDEBATCHRESPONSE']._serialized_start=1333
-  _globals['_DECIDEBATCHRESPONSE']._serialized_end=1559
-  _globals['_ROUTETRACEREQUEST']._serialized_start=1561
-  _globals['_ROUTETRACEREQUEST']._serialized_end=1679
-  _globals['_ROUTETRACERESPONSE']._serialized_start=1682
-  _globals['_ROUTETRACERESPONSE']._serialized_end=1847
-  _globals['_ROUTETRACEREFUSAL']._serialized_start=1850
-  _globals['_ROUTETRACEREFUSAL']._serialized_end=1988
-  _globals['_POLICY']._serialized_start=1991
-  _globals['_POLICY']._serialized_end=2193
-  _globals['_LISTPOLICIESREQUEST']._serialized_start=2195
-  _globals['_LISTPOLICIESREQUEST']._serialized_end=2216
-  _globals['_LISTPOLICIESRESPONSE']._serialized_start=2218
-  _globals['_LISTPOLICIESRESPONSE']._serialized_end=2278
-  _globals['_GETPOLICYREQUEST']._serialized_start=2280
-  _globals['_GETPOLICYREQUEST']._serialized_end=2336
-  _globals['_GETPOLICYRESPONSE']._serialized_start=2339
-  _globals['_GETPOLICYRESPONSE']._serialized_end=2578
-  _globals['_WATCHPOLICIESREQUEST']._serialized_start=2580
-  _globals['_WATCHPOLICIESREQUEST']._serialized_end=2602
-  _globals['_WATCHPOLICIESRESPONSE']._serialized_start=2604
-  _globals['_WATCHPOLICIESRESPONSE']._serialized_end=2665
-  _globals['_GETTABLEREQUEST']._serialized_start=2667
-  _globals['_GETTABLEREQUEST']._serialized_end=2724
-  _globals['_GETTABLERESPONSE']._serialized_start=2726
-  _globals['_GETTABLERESPONSE']._serialized_end=2806
-  _globals['_PLANNERSERVICE']._serialized_start=3008
-  _globals['_PLANNERSERVICE']._serialized_end=3568
+  _globals['_DECIDEREQUEST']._serialized_end=681
+  _globals['_DECIDERESPONSE']._serialized_start=684
+  _globals['_DECIDERESPONSE']._serialized_end=1044
+  _globals['_DECIDEBATCHREQUEST']._serialized_start=1047
+  _globals['_DECIDEBATCHREQUEST']._serialized_end=1272
+  _globals['_DECIDEBATCHREFUSAL']._serialized_start=1275
+  _globals['_DECIDEBATCHREFUSAL']._serialized_end=1440
+  _globals['_DECIDEBATCHRESPONSE']._serialized_start=1443
+  _globals['_DECIDEBATCHRESPONSE']._serialized_end=1691
+  _globals['_ROUTETRACEREQUEST']._serialized_start=1693
+  _globals['_ROUTETRACEREQUEST']._serialized_end=1811
+  _globals['_ROUTETRACERESPONSE']._serialized_start=1814
+  _globals['_ROUTETRACERESPONSE']._serialized_end=1979
+  _globals['_ROUTETRACEREFUSAL']._serialized_start=1982
+  _globals['_ROUTETRACEREFUSAL']._serialized_end=2120
+  _globals['_POLICY']._serialized_start=2123
+  _globals['_POLICY']._serialized_end=2325
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=2327
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=2348
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=2350
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=2410
+  _globals['_GETPOLICYREQUEST']._serialized_start=2412
+  _globals['_GETPOLICYREQUEST']._serialized_end=2468
+  _globals['_GETPOLICYRESPONSE']._serialized_start=2471
+  _globals['_GETPOLICYRESPONSE']._serialized_end=2710
+  _globals['_WATCHPOLICIESREQUEST']._serialized_start=2712
+  _globals['_WATCHPOLICIESREQUEST']._serialized_end=2734
+  _globals['_WATCHPOLICIESRESPONSE']._serialized_start=2736
+  _globals['_WATCHPOLICIESRESPONSE']._serialized_end=2797
+  _globals['_GETTABLEREQUEST']._serialized_start=2799
+  _globals['_GETTABLEREQUEST']._serialized_end=2856
+  _globals['_GETTABLERESPONSE']._serialized_start=2858
+  _globals['_GETTABLERESPONSE']._serialized_end=2938
+  _globals['_PLANNERSERVICE']._serialized_start=3140
+  _globals['_PLANNERSERVICE']._serialized_end=3700
 # @@protoc_insertion_point(module_scope)

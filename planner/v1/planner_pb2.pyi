@@ -184,8 +184,9 @@ class DecideRequest(_message.Message):
     FINAL_FIELD_NUMBER: _builtins.int
     BELIEF_FIELD_NUMBER: _builtins.int
     LAST_ACTION_FIELD_NUMBER: _builtins.int
+    SPENT_TOKENS_FIELD_NUMBER: _builtins.int
     policy_id: _builtins.str
-    """By name: "weak", "strong", "thr:0.5", "pomdp:0.0025" or "pomdp-memoryless:0.0025"."""
+    """By name, such as "weak", "thr:0.5", "pomdp:0.0025" or "budget:200"; docs/policies.md lists the forms."""
     lam: _builtins.float
     """By lambda, the price of a strong token in units of reward: short for "pomdp:LAMBDA"."""
     step: _builtins.int
@@ -196,6 +197,10 @@ class DecideRequest(_message.Message):
     """Whether the proposal ends the answer."""
     last_action: Global___Action.ValueType
     """What was done at the previous step; absent at step 1."""
+    spent_tokens: _builtins.float
+    """Strong tokens of the trace so far: what the previous decision returned, or what the expensive model really wrote. Only "budget:TOKENS"
+    wants it; absent at step 1.
+    """
     @_builtins.property
     def scores(self) -> Global___Scores:
         """Scores of all steps; there are as many as the step index says."""
@@ -220,10 +225,11 @@ class DecideRequest(_message.Message):
         final: _builtins.bool | None = ...,
         belief: Global___Belief | None = ...,
         last_action: Global___Action.ValueType | None = ...,
+        spent_tokens: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_last_action", b"_last_action", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "lam", b"lam", "last_action", b"last_action", "observation", b"observation", "policy", b"policy", "policy_id", b"policy_id", "scores", b"scores", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_last_action", b"_last_action", "_spent_tokens", b"_spent_tokens", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "lam", b"lam", "last_action", b"last_action", "observation", b"observation", "policy", b"policy", "policy_id", b"policy_id", "scores", b"scores", "spent_tokens", b"spent_tokens", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_last_action", b"_last_action", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "lam", b"lam", "last_action", b"last_action", "observation", b"observation", "policy", b"policy", "policy_id", b"policy_id", "scores", b"scores", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_belief", b"_belief", "_final", b"_final", "_last_action", b"_last_action", "_spent_tokens", b"_spent_tokens", "_step", b"_step", "_token_count", b"_token_count", "belief", b"belief", "features", b"features", "final", b"final", "lam", b"lam", "last_action", b"last_action", "observation", b"observation", "policy", b"policy", "policy_id", b"policy_id", "scores", b"scores", "spent_tokens", b"spent_tokens", "step", b"step", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__belief: _TypeAlias = _typing.Literal["belief"]  # noqa: Y015
     _WhichOneofArgType__belief: _TypeAlias = _typing.Literal["_belief", b"_belief"]  # noqa: Y015
@@ -231,6 +237,8 @@ class DecideRequest(_message.Message):
     _WhichOneofArgType__final: _TypeAlias = _typing.Literal["_final", b"_final"]  # noqa: Y015
     _WhichOneofReturnType__last_action: _TypeAlias = _typing.Literal["last_action"]  # noqa: Y015
     _WhichOneofArgType__last_action: _TypeAlias = _typing.Literal["_last_action", b"_last_action"]  # noqa: Y015
+    _WhichOneofReturnType__spent_tokens: _TypeAlias = _typing.Literal["spent_tokens"]  # noqa: Y015
+    _WhichOneofArgType__spent_tokens: _TypeAlias = _typing.Literal["_spent_tokens", b"_spent_tokens"]  # noqa: Y015
     _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
     _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
     _WhichOneofReturnType__token_count: _TypeAlias = _typing.Literal["token_count"]  # noqa: Y015
@@ -245,6 +253,8 @@ class DecideRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__final) -> _WhichOneofReturnType__final | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_action) -> _WhichOneofReturnType__last_action | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spent_tokens) -> _WhichOneofReturnType__spent_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
     @_typing.overload
@@ -268,6 +278,7 @@ class DecideResponse(_message.Message):
     EXPECTED_STRONG_TOKENS_FIELD_NUMBER: _builtins.int
     ADVANTAGE_FIELD_NUMBER: _builtins.int
     TABLE_HASH_FIELD_NUMBER: _builtins.int
+    SPENT_TOKENS_FIELD_NUMBER: _builtins.int
     action: Global___Action.ValueType
     """What to do."""
     break_even_tokens: _builtins.float
@@ -277,7 +288,9 @@ class DecideResponse(_message.Message):
     advantage: _builtins.float
     """Value of regenerating minus value of continuing, in units of reward; absent likewise."""
     table_hash: _builtins.str
-    """Content hash of the policy table that decided; absent for policies without one."""
+    """Content hash of the artefact that decided, a policy table or a learned policy; absent for policies without one."""
+    spent_tokens: _builtins.float
+    """Strong tokens of the trace so far, with what this decision is expected to cost; absent for policies that do not count."""
     @_builtins.property
     def belief(self) -> Global___Belief:
         """Belief after this observation; absent for policies without a belief."""
@@ -291,10 +304,11 @@ class DecideResponse(_message.Message):
         expected_strong_tokens: _builtins.float | None = ...,
         advantage: _builtins.float | None = ...,
         table_hash: _builtins.str | None = ...,
+        spent_tokens: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_action", b"_action", "_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "_table_hash", b"_table_hash", "action", b"action", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "table_hash", b"table_hash"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_action", b"_action", "_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "_spent_tokens", b"_spent_tokens", "_table_hash", b"_table_hash", "action", b"action", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "spent_tokens", b"spent_tokens", "table_hash", b"table_hash"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_action", b"_action", "_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "_table_hash", b"_table_hash", "action", b"action", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "table_hash", b"table_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_action", b"_action", "_advantage", b"_advantage", "_belief", b"_belief", "_break_even_tokens", b"_break_even_tokens", "_expected_strong_tokens", b"_expected_strong_tokens", "_spent_tokens", b"_spent_tokens", "_table_hash", b"_table_hash", "action", b"action", "advantage", b"advantage", "belief", b"belief", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "spent_tokens", b"spent_tokens", "table_hash", b"table_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__action: _TypeAlias = _typing.Literal["action"]  # noqa: Y015
     _WhichOneofArgType__action: _TypeAlias = _typing.Literal["_action", b"_action"]  # noqa: Y015
@@ -306,6 +320,8 @@ class DecideResponse(_message.Message):
     _WhichOneofArgType__break_even_tokens: _TypeAlias = _typing.Literal["_break_even_tokens", b"_break_even_tokens"]  # noqa: Y015
     _WhichOneofReturnType__expected_strong_tokens: _TypeAlias = _typing.Literal["expected_strong_tokens"]  # noqa: Y015
     _WhichOneofArgType__expected_strong_tokens: _TypeAlias = _typing.Literal["_expected_strong_tokens", b"_expected_strong_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__spent_tokens: _TypeAlias = _typing.Literal["spent_tokens"]  # noqa: Y015
+    _WhichOneofArgType__spent_tokens: _TypeAlias = _typing.Literal["_spent_tokens", b"_spent_tokens"]  # noqa: Y015
     _WhichOneofReturnType__table_hash: _TypeAlias = _typing.Literal["table_hash"]  # noqa: Y015
     _WhichOneofArgType__table_hash: _TypeAlias = _typing.Literal["_table_hash", b"_table_hash"]  # noqa: Y015
     @_typing.overload
@@ -318,6 +334,8 @@ class DecideResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__break_even_tokens) -> _WhichOneofReturnType__break_even_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_strong_tokens) -> _WhichOneofReturnType__expected_strong_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spent_tokens) -> _WhichOneofReturnType__spent_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__table_hash) -> _WhichOneofReturnType__table_hash | None: ...
 
@@ -338,6 +356,7 @@ class DecideBatchRequest(_message.Message):
     FINALS_FIELD_NUMBER: _builtins.int
     LAST_ACTIONS_FIELD_NUMBER: _builtins.int
     BELIEFS_FIELD_NUMBER: _builtins.int
+    SPENT_TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policy_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The policies that rows name, by id; no more than 64."""
@@ -376,6 +395,10 @@ class DecideBatchRequest(_message.Message):
         Empty where no row has one.
         """
 
+    @_builtins.property
+    def spent_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Per row: strong tokens of the trace so far; NaN where nobody counts. Empty where no row has one."""
+
     def __init__(
         self,
         *,
@@ -388,10 +411,11 @@ class DecideBatchRequest(_message.Message):
         finals: _abc.Iterable[_builtins.bool] | None = ...,
         last_actions: _abc.Iterable[Global___Action.ValueType] | None = ...,
         beliefs: _abc.Iterable[_builtins.float] | None = ...,
+        spent_tokens: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beliefs", b"beliefs", "earlier", b"earlier", "finals", b"finals", "last_actions", b"last_actions", "newest", b"newest", "policies", b"policies", "policy_ids", b"policy_ids", "steps", b"steps", "token_counts", b"token_counts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beliefs", b"beliefs", "earlier", b"earlier", "finals", b"finals", "last_actions", b"last_actions", "newest", b"newest", "policies", b"policies", "policy_ids", b"policy_ids", "spent_tokens", b"spent_tokens", "steps", b"steps", "token_counts", b"token_counts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,6 +483,7 @@ class DecideBatchResponse(_message.Message):
     ADVANTAGES_FIELD_NUMBER: _builtins.int
     TABLE_HASHES_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    SPENT_TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def actions(self) -> _containers.RepeatedScalarFieldContainer[Global___Action.ValueType]:
         """Per row: what to do; ACTION_UNSPECIFIED where the row was refused."""
@@ -469,7 +494,7 @@ class DecideBatchResponse(_message.Message):
 
     @_builtins.property
     def break_even_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Per row: break-even token count; NaN for policies without prices. Empty where no row has one; so the next two."""
+        """Per row: break-even token count; NaN for policies without prices. Empty where no row has one; so the next two columns."""
 
     @_builtins.property
     def expected_strong_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -481,11 +506,17 @@ class DecideBatchResponse(_message.Message):
 
     @_builtins.property
     def table_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """For every entry of policy_ids: content hash of the policy table that decided; empty for policies without one."""
+        """For every entry of policy_ids: content hash of the artefact that decided; empty for policies without one."""
 
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecideBatchRefusal]:
         """The rows that were refused, ascending."""
+
+    @_builtins.property
+    def spent_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Per row: strong tokens of the trace so far, with what the decision is expected to cost; NaN for policies that do not count. Empty
+        where no row has one.
+        """
 
     def __init__(
         self,
@@ -497,10 +528,11 @@ class DecideBatchResponse(_message.Message):
         advantages: _abc.Iterable[_builtins.float] | None = ...,
         table_hashes: _abc.Iterable[_builtins.str] | None = ...,
         refusals: _abc.Iterable[Global___DecideBatchRefusal] | None = ...,
+        spent_tokens: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "advantages", b"advantages", "beliefs", b"beliefs", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "refusals", b"refusals", "table_hashes", b"table_hashes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "advantages", b"advantages", "beliefs", b"beliefs", "break_even_tokens", b"break_even_tokens", "expected_strong_tokens", b"expected_strong_tokens", "refusals", b"refusals", "spent_tokens", b"spent_tokens", "table_hashes", b"table_hashes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -625,7 +657,7 @@ Global___RouteTraceRefusal: _TypeAlias = RouteTraceRefusal  # noqa: Y015
 
 @_typing.final
 class Policy(_message.Message):
-    """A policy on offer: one lambda of one table."""
+    """A policy on offer: one lambda of one table, or a learned policy, which has no value and no bounds."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -640,7 +672,7 @@ class Policy(_message.Message):
     lam: _builtins.float
     """Lambda, the price of a strong token in units of reward."""
     table_hash: _builtins.str
-    """Content hash of its table: the policy's version."""
+    """Content hash of its table or of the learned policy: its version."""
     value: _builtins.float
     """V_0, the value before the first step."""
     lower: _builtins.float
@@ -714,7 +746,7 @@ class ListPoliciesResponse(_message.Message):
     POLICIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy]:
-        """Ascending by lambda. "weak", "strong" and "thr:THRESHOLD" are always on offer and not listed."""
+        """Those of tables, ascending by lambda, then learned ones. Policies that need neither are always on offer and not listed."""
 
     def __init__(
         self,
@@ -838,7 +870,7 @@ class WatchPoliciesResponse(_message.Message):
     POLICIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Policy]:
-        """All of them, ascending by lambda."""
+        """All of them, as `ListPoliciesResponse` has them."""
 
     def __init__(
         self,

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from kde.errors import InputError
 from planner.decision import Action, Carry, Proposal
 from planner.policies.catalogue import Catalogue
-from planner.policies.columns import ProposalColumns, decide_columns, lacks_belief
-from planner.table import PolicyTable
+from planner.policies.columns import ProposalColumns, decide_columns, lacks
 
-POLICIES = ["pomdp:0.002", "pomdp:0.0005", "pomdp-memoryless:0.006", "thr:0.4", "weak", "strong"]
+POLICIES = [
+    *("pomdp:0.002", "pomdp:0.0005", "pomdp-memoryless:0.006", "thr:0.4", "weak", "strong", "rsd", "specreason:7"),
+    *("one-step-thr:0.4", "random:0.3", "random:0.6:9", "budget:0", "budget:150", "budget:400", "agg:0.002"),
+]
 unit = st.floats(0, 1)
 edges = st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.5, 1 / 3, 0.975, 1.0])
 
@@ -27,17 +29,18 @@ def rows(draw: st.DrawFn) -> tuple[Proposal, Carry | None]:
     step = draw(st.integers(1, 9))
     earlier = 1.0 if step == 1 else draw(unit | edges)
     proposal = Proposal(step, earlier, draw(unit | edges), draw(st.integers(1, 2**32 - 1)), draw(st.booleans()))
-    return proposal, None if step == 1 else Carry(draw(beliefs()), draw(st.sampled_from(list(Action))))
+    spent = draw(st.floats(0, 500))
+    return proposal, None if step == 1 else Carry(draw(beliefs()), draw(st.sampled_from(list(Action))), spent)
 
 
 @given(st.lists(rows(), min_size=1, max_size=20), st.sampled_from(POLICIES))
 def test_columns_decide_bit_for_bit_like_rows(
-    table: PolicyTable, shown: list[tuple[Proposal, Carry | None]], policy: str
+    catalogue: Catalogue, shown: list[tuple[Proposal, Carry | None]], policy: str
 ) -> None:
-    catalogue, columns = Catalogue(table), ProposalColumns.gather(shown)
+    columns = ProposalColumns.gather(shown)
     batch = catalogue.get(policy)
     assert columns.acceptable().all()
-    assert not lacks_belief(batch, columns).any()
+    assert not lacks(batch, columns).any()
     decisions = decide_columns(batch, columns)
     for index, (proposal, carry) in enumerate(shown):
         expected = catalogue.get(policy).decide(proposal, carry)
@@ -54,16 +57,18 @@ any_number = st.sampled_from([0.0, 0.5, 1.0, 1.5, -0.1, float("nan"), float("inf
     st.integers(0, 2),
     st.integers(0, 3),
     st.tuples(any_number, any_number, any_number),
-    st.sampled_from(POLICIES),
+    any_number,
+    st.sampled_from([*POLICIES, "oracle:0.002"]),
 )
 def test_the_masks_refuse_exactly_the_rows_that_single_proposals_refuse(
-    table: PolicyTable,
+    catalogue: Catalogue,
     step: int,
     earlier: float,
     newest: float,
     tokens: int,
     action: int,
     belief: tuple[float, float, float],
+    spent: float,
     policy: str,
 ) -> None:
     columns = ProposalColumns(
@@ -74,9 +79,9 @@ def test_the_masks_refuse_exactly_the_rows_that_single_proposals_refuse(
         np.array([False]),
         np.array([action], np.uint8),
         np.array([belief]),
+        np.array([spent]),
     )
-    catalogue = Catalogue(table)
-    accepted = bool(columns.acceptable()[0] and not lacks_belief(catalogue.get(policy), columns)[0])
+    accepted = bool(columns.acceptable()[0] and not lacks(catalogue.get(policy), columns)[0])
     if accepted:
         catalogue.get(policy).decide(*columns.row(0))
     else:

@@ -141,14 +141,14 @@ def test_many_decisions_are_the_single_ones(table: PolicyTable, policy_id: str, 
     step = rng.integers(1, 9, n)  # some beyond the table's last step
     earlier = np.where(step == 1, 1.0, rng.random(n).round(1))
     batch = ProposalBatch(step, earlier, rng.random(n).round(2), rng.integers(1, 300, n), rng.random(n) < 0.3)
-    carries = CarryBatch(rng.dirichlet([1, 1, 1], n), rng.random(n) < 0.5)
+    carries = CarryBatch(rng.dirichlet([1, 1, 1], n), rng.random(n) < 0.5, rng.integers(0, 400, n) / 2)
     found = policy.decide_many(batch, carries)
     for i in range(n):
         proposal = Proposal(
             int(step[i]), float(earlier[i]), float(batch.newest[i]), int(batch.tokens[i]), bool(batch.final[i])
         )
         b0, b1, b2 = carries.belief[i].tolist()
-        carry = Carry((b0, b1, b2), Action.REGENERATE if carries.regenerated[i] else Action.CONTINUE)
+        carry = Carry((b0, b1, b2), Action.REGENERATE if carries.regenerated[i] else Action.CONTINUE, carries.spent[i])
         single = policy.decide(proposal, carry if step[i] > 1 else None)
         assert found.regenerate[i] == (single.action is Action.REGENERATE)
         if single.belief is None:

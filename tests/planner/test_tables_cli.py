@@ -218,6 +218,8 @@ def test_bad_input_is_named(options: list[str], tmp_path: Path, changes: dict[st
         ["show", "TABLE", "--step", "9"],
         ["show", "TABLE", "--lambda", "0.5"],
         ["verify", "TABLE", "--episodes", "1"],
+        ["budget", "TABLE", "--most", "0", "--out", "X"],
+        ["budget", "absent", "--most", "100", "--out", "X"],
     ],
 )
 def test_what_cannot_be_done_is_refused(built: Path, arguments: list[str]) -> None:
@@ -234,3 +236,15 @@ def test_a_complaint_is_one_line_and_status_two(options: list[str], tmp_path: Pa
     assert len(done.stderr.splitlines()) == 1
     assert "lambda is 0.0" in done.stderr
     assert not done.stdout
+
+
+def test_a_budget_table_says_what_budgets_buy(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "budget"
+    done = json.loads(tables("budget", built, "--most", "200", "--levels", "20", "--out", out, "--json").stdout)
+    values = list(done["values"].values())
+    assert values == sorted(values)
+    assert values[0] < values[-1] <= 1
+    assert done["bucket"] == 10
+    written = json.loads((out / "budget.json").read_text())
+    assert written["content_hash"] == done["content_hash"]
+    assert written["provenance"]["parameters"] == {"most": 200.0, "levels": 20}

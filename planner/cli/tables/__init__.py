@@ -1,7 +1,8 @@
-"""`trim tables`: build policy tables, look at them, check them, compare them, export them, and find the lambda of a budget."""
+"""`trim tables`: build policy tables, look at them, check, compare and export them; find the price of a budget, or plan for hard ones."""
 
 from cyclopts import App
 
+from planner.cli.tables.budget import budget
 from planner.cli.tables.build import build
 from planner.cli.tables.calibrate import calibrate
 from planner.cli.tables.diff import diff
@@ -10,5 +11,5 @@ from planner.cli.tables.show import show
 from planner.cli.tables.verify import verify
 
 app = App(name="tables", help="Build, show, verify, compare, export and calibrate policy tables.")
-for command in (build, show, verify, diff, export, calibrate):
+for command in (build, show, verify, diff, export, calibrate, budget):
     app.command(command)
