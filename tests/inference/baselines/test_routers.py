@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from inference.baselines.paired import PairedAnswers, Queries, read_answers
 from inference.baselines.router import save_router
 from inference.baselines.similarity import SimilarityRouter
 from kde.errors import ArtefactError, InputError
+from kde.samples import Array
 
 HARD = "Prove that the eigenvalues of matrix number {} are real."
 EASY = "How many apples are {} apples and two apples?"
@@ -38,18 +40,12 @@ def answered(count: int) -> PairedAnswers:
 
 
 def test_the_encoder_gives_what_its_package_gives(encoder: SentenceEncoder) -> None:
-    from wordllama import WordLlama  # noqa: PLC0415  its import changes the process's logging
-
-    twin = WordLlama.load(cache_dir=_package_folder(), disable_download=True)
+    wordllama = import_module("wordllama")
+    folder = Path(str(wordllama.__file__)).parent
+    twin = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
     texts = ["One sentence.", "A second, rather longer sentence with numbers 1234.", "\n"]
     np.testing.assert_allclose(encoder.embed(texts)[:2], twin.embed(texts, norm=True)[:2], atol=1e-6)
     assert encoder.embed([""]).tolist() == [[0.0] * encoder.width]
-
-
-def _package_folder() -> Path:
-    import wordllama  # noqa: PLC0415
-
-    return Path(str(wordllama.__file__)).parent
 
 
 @pytest.mark.parametrize("name", ROUTELLM)
@@ -84,21 +80,23 @@ def test_the_gradient_of_the_factorisation_is_its_derivative() -> None:
     shapes = ((3, 4), (3,), (2, 3), (3,))
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
 
-    def factors(flat: np.ndarray) -> list[np.ndarray]:
+    def factors(flat: Array) -> list[Array]:
         return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
-    error = check_grad(
-        lambda flat: cross_entropy(embeddings, preferences, factors(flat))[0],
-        lambda flat: np.concatenate([g.ravel() for g in cross_entropy(embeddings, preferences, factors(flat))[1]]),
-        rng.normal(size=ends[-1]),
-    )
+    def value(flat: Array) -> float:
+        return cross_entropy(embeddings, preferences, factors(flat))[0]
+
+    def gradient(flat: Array) -> Array:
+        return np.concatenate([g.ravel() for g in cross_entropy(embeddings, preferences, factors(flat))[1]])
+
+    error = check_grad(value, gradient, rng.normal(size=ends[-1]))
     assert error < 1e-4
 
 
 def test_a_question_is_judged_by_routers_that_have_not_seen_it(encoder: SentenceEncoder) -> None:
     """With random winners there is nothing to learn: a router that had seen the questions would know them."""
     rng = np.random.default_rng(3)
-    questions = tuple(f"{rng.integers(1e9)} {rng.integers(1e9)}" for _ in range(300))
+    questions = tuple(f"{rng.integers(10**9)} {rng.integers(10**9)}" for _ in range(300))
     weak = rng.integers(0, 2, 300).astype(float)
     answers = PairedAnswers(Queries(questions), weak, 1 - weak, np.ones(300))
     scores = held_out_scores(answers, encoder, SimilarityRouter.train, folds=5, seed=0)
@@ -106,10 +104,10 @@ def test_a_question_is_judged_by_routers_that_have_not_seen_it(encoder: Sentence
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_automix_asks_where_the_bin_says_so(rows: list[tuple[float, bool, bool]]) -> None:
+def test_automix_asks_where_the_bin_says_so(encoder: SentenceEncoder, rows: list[tuple[float, bool, bool]]) -> None:
     verified, weak, strong = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     answers = PairedAnswers(Queries(("q",) * len(rows), verified), weak, strong, np.ones(len(rows)))
-    router = AutoMixRouter.train(answers, None, 0)  # type: ignore[arg-type]  it reads no text
+    router = AutoMixRouter.train(answers, encoder, 0)
     assert (abs(router.gains) <= 1).all()
     bins = np.minimum((verified * BINS).astype(int), BINS - 1)
     for number in set(bins.tolist()):
@@ -118,9 +116,9 @@ def test_automix_asks_where_the_bin_says_so(rows: list[tuple[float, bool, bool]]
         assert router.gains[number] == pytest.approx(mean)
 
 
-def test_automix_needs_a_verifier() -> None:
+def test_automix_needs_a_verifier(encoder: SentenceEncoder) -> None:
     with pytest.raises(InputError, match="verifier's score"):
-        AutoMixRouter.train(answered(4), None, 0)  # type: ignore[arg-type]
+        AutoMixRouter.train(answered(4), encoder, 0)
 
 
 def test_a_router_of_another_encoder_is_refused(encoder: SentenceEncoder, tmp_path: Path) -> None:
