@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -18,6 +18,7 @@ from inference.records import Episode, StepRecord
 from inference.scorers.base import Scorer
 from inference.step import Author, Step, solution_text
 from kde.artefact import TOOL
+from kde.samples import StepClass
 from planner.decision import Action, Carry, Decision, Planner, Proposal
 
 Answer = TypeVar("Answer")
@@ -43,13 +44,22 @@ class EpisodeSettings:
     prefill: bool = True
 
 
+Truth = Callable[[str, Sequence[str]], StepClass]
+"""Class of a partial solution, given the problem and its steps: an exact checker, where there is one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trio:
-    """The three models that a routed episode drives."""
+    """The three models that a routed episode drives.
+
+    Attributes:
+        truth: for the oracle, which alone looks at it; None where nobody knows.
+    """
 
     weak: Engine
     strong: Engine
     scorer: Scorer
+    truth: Truth | None = None
 
 
 async def routed_episode(problem: Problem, models: Trio, planner: Planner, settings: EpisodeSettings) -> Episode:
@@ -129,7 +139,7 @@ class _Proposal:
 
 @dataclass(slots=True)
 class _Route:
-    """The state of a routed episode: what is written, and what the last decision left."""
+    """The state of a routed episode: what is written, what the last decision left, and what M_s has written of it, in tokens."""
 
     problem: Problem
     question: Conversation
@@ -139,6 +149,7 @@ class _Route:
     prefill: Prefill
     written: list[Step] = field(default_factory=list)
     carry: Carry | None = None
+    spent: int = 0
     over: bool = False
 
     async def propose(self) -> _Proposal:
@@ -157,6 +168,9 @@ class _Route:
             self.carry = decision.carry
             if decision.action is Action.REGENERATE:
                 step, record = await self._regenerate(record)
+                self.spent += record.tokens
+                if self.carry.spent is not None:
+                    self.carry = replace(self.carry, spent=float(self.spent))
         except ContextFullError:
             self.over = True
         self.written.append(step)
@@ -168,6 +182,8 @@ class _Route:
         scores, score_seconds = await _timed(self.models.scorer.score(self.question, texts))
         final = ending_of([*self.written, proposal.step], self.settings.limits) is not None
         seen = Proposal.from_scores(scores.values, tokens=proposal.record.tokens, final=final)
+        if self.models.truth is not None:
+            seen = replace(seen, truth=self.models.truth(self.problem.problem, texts))
         decision, decide_seconds = await _timed(self.planner.decide(self.settings.policy, seen, self.carry))
         record = replace(
             proposal.record,

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inference.episode import EpisodeSettings, Trio, routed_episode, solo_episode
+from inference.episode import EpisodeSettings, Trio, Truth, routed_episode, solo_episode
 from inference.fleet import Fleet
 from inference.meters import MeteredEngine, MeteredPlanner, MeteredScorer, Meters
 from inference.records import Episode
 from inference.runner import Run, Solve
 from inference.step import Author
 from kde.errors import InputError
+from kde.samples import StepClass
 from planner.client import PlannerClient, PlannerUnavailableError
 from planner.decision import Planner, Proposal
 from planner.local import LocalPlanner
@@ -56,6 +57,7 @@ async def route(
     *,
     concurrency: int,
     meters: Meters | None = None,
+    truth: Truth | None = None,
     on_episode: Callable[[Episode], None] = lambda _: None,
 ) -> None:
     """Solve what remains of a run. `weak` and `strong` are the models alone: they need no PRM and no planner.
@@ -63,11 +65,11 @@ async def route(
     Raises:
         InputError: a model that the policy needs has no place.
     """
-    solve = _solver(fleet, planner, settings, Meters() if meters is None else meters)
+    solve = _solver(fleet, planner, settings, Meters() if meters is None else meters, truth)
     await run.finish(solve, concurrency=concurrency, on_episode=on_episode)
 
 
-def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings, meters: Meters) -> Solve:
+def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings, meters: Meters, truth: Truth | None) -> Solve:
     match settings.policy:
         case "weak":
             weak = MeteredEngine(fleet.weak, meters.weak)
@@ -80,6 +82,7 @@ def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings, meters: M
                 MeteredEngine(fleet.weak, meters.weak),
                 MeteredEngine(fleet.strong, meters.strong),
                 MeteredScorer(fleet.scorer, meters.scorer),
+                truth,
             )
             decider = MeteredPlanner(planner, meters.planner)
             return lambda problem: routed_episode(problem, models, decider, settings)
@@ -93,7 +96,7 @@ async def table_hash(planner: Planner, policy: str) -> str:
     """
     if policy in {"weak", "strong"}:
         return ""
-    first = Proposal(1, earlier=1.0, newest=1.0, tokens=1, final=False)
+    first = Proposal(1, earlier=1.0, newest=1.0, tokens=1, final=False, truth=StepClass.CORRECT)
     decision = await planner.decide(policy, first, None)
     if decision.fallback:
         raise PlannerUnavailableError("planner: no answer; it may leave later, but a run does not start without it")

@@ -7,6 +7,7 @@ right value so far: a wrong label, operand, copied value, intermediate value or 
 from collections.abc import Sequence
 
 from inference.lab.language import solve
+from kde.samples import StepClass
 
 
 def first_error(problem: str, steps: Sequence[str]) -> int:
@@ -23,6 +24,18 @@ def first_error(problem: str, steps: Sequence[str]) -> int:
         if index >= len(canonical) or step != canonical[index]:
             return index
     return -1
+
+
+def true_class(problem: str, steps: Sequence[str]) -> StepClass:
+    """Class of a partial solution whose last step has just been proposed.
+
+    Raises:
+        InputError: the problem is not one of the lab's language.
+    """
+    error = first_error(problem, steps)
+    if error < 0:
+        return StepClass.CORRECT
+    return StepClass.RECOVERABLE if error == len(steps) - 1 else StepClass.DERAILED
 
 
 def final_answer_correct(problem: str, steps: Sequence[str]) -> bool:
