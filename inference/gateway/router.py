@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Protocol
 
 from inference.conversation import Conversation
@@ -167,7 +166,7 @@ async def open_router(settings: GatewaySettings) -> AsyncIterator[GatewayRouter]
         TrimError: a model or a table cannot be loaded, or a file cannot be read.
     """
     engines = _lab_engines() if settings.engines is None else EnginesFile.load(settings.engines)
-    async with _open_planner(settings) as planner, open_fleet(engines, Path("logs")) as fleet:
+    async with _open_planner(settings) as planner, open_fleet(engines, settings.logs) as fleet:
         yield GatewayRouter(engines, fleet, planner, Limits(max_steps=settings.max_steps))
 
 
