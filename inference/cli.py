@@ -19,6 +19,7 @@ app.command("planner.cli.kde:app", name="kde", help="Fit, judge and report obser
 app.command(
     "planner.cli.tables:app", name="tables", help="Build, show, verify, compare, export and calibrate policy tables."
 )
+app.command("planner.cli.train:app", name="train", help="Learn policies by proximal policy optimisation.")
 app.command("planner.cli.serve:app", name="serve", help="Serve decisions over gRPC.")
 app.command("planner.cli.decide:app", name="decide", help="Ask a planner, or a local table, for one decision.")
 app.command("planner.cli.health:app", name="health", help="Ask a planner whether it is ready.")
