@@ -19,12 +19,14 @@ app.command("planner.cli.kde:app", name="kde", help="Fit, judge and report obser
 app.command(
     "planner.cli.tables:app", name="tables", help="Build, show, verify, compare, export and calibrate policy tables."
 )
+app.command("planner.cli.train:app", name="train", help="Learn policies by proximal policy optimisation.")
 app.command("planner.cli.serve:app", name="serve", help="Serve decisions over gRPC.")
 app.command("planner.cli.decide:app", name="decide", help="Ask a planner, or a local table, for one decision.")
 app.command("planner.cli.health:app", name="health", help="Ask a planner whether it is ready.")
 app.command("planner.cli.replay:app", name="replay", help="Replay a decision log against other tables.")
 app.command("inference.route_cli:app", name="route", help="Generate routed solutions of problems.")
 app.command("inference.score_cli:app", name="score", help="Score labelled traces with a process reward model.")
+app.command("inference.evaluate.evaluate_cli:app", name="evaluate", help="Compare policies on the same problems.")
 app.command("inference.evaluate.report_cli:app", name="report", help="Report what policies cost for what they gain.")
 app.command("inference.baselines.cli:app", name="routers", help="Train and judge query-level routers.")
 app.command("inference.engines_cli:app", name="engines", help="Start, supervise and check the models' servers.")

@@ -10,9 +10,8 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from inference.conversation import asked
-from inference.engines.settings import EngineSettings, EnginesFile, ModelSettings, ScorerSettings
+from inference.engines.settings import EnginesFile, ModelSettings
 from inference.fleet import Fleet
-from inference.step import Step
 from kde.errors import TrimError
 
 _QUESTION = asked("What is 7 + 5?")
@@ -61,10 +60,10 @@ class Finding:
 async def check_engines(engines: EnginesFile) -> list[Finding]:
     """Ask every replica of every model that the file names."""
     asking = [
-        _check(name, settings, url)
+        _check(name, engines, url)
         for name in ("weak", "strong", "scorer")
         if (settings := getattr(engines, name)) is not None
-        for url in settings.urls or (None,)
+        for url in getattr(settings, "urls", ()) or (None,)
     ]
     return await asyncio.gather(*asking)
 
@@ -76,26 +75,25 @@ def same_vocabulary(findings: Sequence[Finding]) -> bool | None:
     return None if "" in known or not all(found.values()) else len(known) == 1
 
 
-async def _check(name: str, settings: ModelSettings, url: str | None) -> Finding:
-    if url is None and settings.backend == "server":
+async def _check(name: str, engines: EnginesFile, url: str | None) -> Finding:
+    settings = getattr(engines, name)
+    if not isinstance(settings, ModelSettings):
+        finding = Finding(name, settings.kind)
+    elif url is None and settings.backend == "server":
         finding = Finding(name, str(settings.model))
         return finding.wrong("it has no URL, so there is nobody to ask", f"name where it listens in {name}.urls")
-    if url is None:
+    elif url is None:
         finding = Finding(name, str(settings.model), model=str(settings.model))
     else:
         finding = await _listed(name, settings, url)
-        settings = settings.model_copy(update={"urls": (url,)})
+        engines = engines.model_copy(update={name: settings.model_copy(update={"urls": (url,)})})
     if finding.problem:
         return finding
     try:
         async with asyncio.timeout(_SECONDS):
-            if isinstance(settings, ScorerSettings):
-                return await _scored(finding, settings)
-            if isinstance(settings, EngineSettings):
-                return await _proposed(finding, settings)
+            return await (_scored if name == "scorer" else _proposed)(finding, engines)
     except TimeoutError:
         return finding.wrong(f"no answer within {_SECONDS:.0f} s", "see what it does: it may be overloaded or stuck")
-    raise AssertionError("a model is an engine or a scorer")
 
 
 async def _listed(name: str, settings: ModelSettings, url: str) -> Finding:
@@ -142,26 +140,30 @@ def _right_model(finding: Finding, settings: ModelSettings, served: Sequence[_Se
     return found
 
 
-async def _proposed(finding: Finding, settings: EngineSettings) -> Finding:
+async def _proposed(finding: Finding, engines: EnginesFile) -> Finding:
     """A step of M_w or M_s."""
     name = finding.engine
-    limit = settings.sampling.max_step_tokens
+    limit = getattr(engines, name).sampling.max_step_tokens
     if finding.context is not None and limit >= finding.context:
         remedy = f"lower {name}.sampling.max_step_tokens, or serve it with a larger --max-model-len"
         return finding.wrong(f"its context of {finding.context} tokens has no room for a step of {limit}", remedy)
     try:
-        async with _opened(EnginesFile(weak=settings)) as fleet:
-            step: Step = await fleet.weak.propose(_QUESTION, (), seed=0)
+        async with _opened(engines) as fleet:
+            engine = fleet.weak if name == "weak" else fleet.strong
+            step = await engine.propose(_QUESTION, (), seed=0)
     except TrimError as error:
         return finding.wrong(str(error), _generation_remedy(name, str(error)))
     return replace(finding, vocabulary=step.vocabulary)
 
 
-async def _scored(finding: Finding, settings: ScorerSettings) -> Finding:
-    """Scores of two steps."""
+async def _scored(finding: Finding, engines: EnginesFile) -> Finding:
+    """Scores of two steps; recorded scores only have to be readable."""
     try:
-        async with _opened(EnginesFile(scorer=settings)) as fleet:
-            scores = (await fleet.scorer.score(_QUESTION, _STEPS)).values
+        async with _opened(engines) as fleet:
+            scorer = fleet.scorer
+            if finding.place == "recorded":
+                return finding
+            scores = (await scorer.score(_QUESTION, _STEPS)).values
     except TrimError as error:
         return finding.wrong(str(error), _scoring_remedy(str(error)))
     if len(scores) != len(_STEPS):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from inference.engines.settings import EnginesFile, ModelSettings, ScorerSettings
+from inference.engines.settings import EnginesFile, ModelSettings
 from inference.vllm_server import ServedModel, ServerProcess
 from kde.errors import InputError
 
@@ -20,7 +20,7 @@ def planned_servers(file: Path, engines: EnginesFile, logs: Path) -> list[Server
     found = [
         server
         for name in ("weak", "strong", "scorer")
-        if (settings := getattr(engines, name)) is not None and "serve" in settings.model_fields_set
+        if isinstance(settings := getattr(engines, name), ModelSettings) and "serve" in settings.model_fields_set
         for server in _replicas(file, name, settings, logs)
     ]
     if not found:
@@ -42,7 +42,7 @@ def _replicas(file: Path, name: str, settings: ModelSettings, logs: Path) -> Ite
         remedy = f"{len(urls)} replicas share them evenly"
         raise InputError(file, field=f"{name}.serve.gpus", value=list(serve.gpus), remedy=remedy)
     each = len(serve.gpus) // len(urls)
-    tag = _step_tag(settings.model) if isinstance(settings, ScorerSettings) else None
+    tag = _step_tag(settings.model) if name == "scorer" else None
     secret = {} if settings.api_key_env is None else {"VLLM_API_KEY": _secret(file, name, settings.api_key_env)}
     for index, url in enumerate(urls):
         own = name if len(urls) == 1 else f"{name}-{index}"

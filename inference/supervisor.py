@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from inference.engines.base import EngineError
@@ -50,8 +52,9 @@ async def supervise(
         EngineError: one did not start the first time, or died too often; the others have been stopped.
     """
     ready = [asyncio.Event() for _ in servers]
+    turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
     keeping = [
-        asyncio.create_task(_keep(server, rules, report, answers))
+        asyncio.create_task(_keep(server, rules, report, answers, turns))
         for server, answers in zip(servers, ready, strict=True)
     ]
     told = asyncio.create_task(_tell(ready, on_ready))
@@ -64,15 +67,26 @@ async def supervise(
         await asyncio.gather(*keeping, told, stopped, return_exceptions=True)
 
 
-async def _keep(server: ServerProcess, rules: RestartRules, report: Report, answers: asyncio.Event) -> None:
+async def _keep(
+    server: ServerProcess,
+    rules: RestartRules,
+    report: Report,
+    answers: asyncio.Event,
+    turns: Mapping[int, asyncio.Lock],
+) -> None:
     """One server, started again and again. Never returns."""
     quick = 0
     while True:
-        report(server, "starting")
-        began = time.monotonic()
         try:
-            await server.start()
-            await server.until_ready(rules.ready_seconds)
+            async with AsyncExitStack() as alone:
+                for gpu in sorted(
+                    server.model.gpus
+                ):  # each measures what is free, which others must not change meanwhile
+                    await alone.enter_async_context(turns[gpu])
+                report(server, "starting")
+                began = time.monotonic()
+                await server.start()
+                await server.until_ready(rules.ready_seconds)
             report(server, "ready")
             answers.set()
             await server.wait()

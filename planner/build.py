@@ -4,12 +4,10 @@ Solved lambdas wait in `.NAME.building-KEY` beside the table. KEY is a hash of e
 POMDP, solver or version are never taken up. The table is written once, at the end, and the parts are removed.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kde.artefact import TOOL, ArtefactKind, read_artefact, write_artefact
-from kde.errors import InputError
 from planner.exact import check_lambdas
+from planner.exclusive import exclusive
 from planner.pomdp import RoutingPOMDP
 from planner.table import RESOLUTION, PolicyEntry, PolicyTable, Solved, surface, table_of
 
@@ -69,7 +67,7 @@ class Build:
         lambdas = sorted(set(self.lambdas))
         out = out.resolve()
         parts = out.parent / f".{out.name}.building-{self._key()}"
-        with _exclusive(parts):
+        with exclusive(parts, what="another build of the same table"):
             surfaces: dict[PolicyEntry, NDArray[np.float32]] = {}
             for entry, counts in self._solutions(parts, lambdas):
                 surfaces[entry] = counts
@@ -109,20 +107,3 @@ def _read_part(folder: Path) -> tuple[PolicyEntry, NDArray[np.float32]]:
     body = artefact.body
     entry = PolicyEntry(body["lambda"], body["value"], body["lower"], body["upper"])
     return entry, artefact.arrays["break_even"]
-
-
-@contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Create the folder of parts and hold it until the block or the process ends; without parts it is not left behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            remedy = "another build of the same table is running: wait for it, or choose another --out"
-            raise InputError(folder, field="lock", value="held", remedy=remedy) from error
-        try:
-            yield
-        finally:
-            if not any(folder.glob("*/")):
-                shutil.rmtree(folder, ignore_errors=True)

@@ -44,6 +44,8 @@ class Need(Flag):
     """The belief at it."""
     SPENT = auto()
     """Strong tokens of the trace so far."""
+    HISTORY = auto()
+    """All proposals of the trace so far and what was done with them; no wire carries it."""
     TRUTH = auto()
     """The true class, at every step: there is one in simulation and in the lab only."""
 
@@ -111,6 +113,21 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A proposal that has been decided.
+
+    Attributes:
+        newest: its score, when it was the newest.
+        tokens: its token count.
+        action: what was done.
+    """
+
+    newest: float
+    tokens: int
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
 class Carry:
     """What a worker carries from one decision to the next.
 
@@ -119,6 +136,7 @@ class Carry:
         action: what was done.
         spent: strong tokens of the trace so far; None for a policy that does not count. Whoever knows what M_s really wrote may put
             that in the place of the expectation that the decision handed on.
+        history: every proposal so far; None for a policy that does not look back. It stays in the process: no wire carries it.
 
     Raises:
         InputError: the belief is not a distribution, or the tokens are no count.
@@ -127,6 +145,7 @@ class Carry:
     belief: Belief | None
     action: Action
     spent: float | None = None
+    history: tuple[Passed, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.spent is not None and not 0 <= self.spent < inf:
@@ -151,6 +170,7 @@ class Decision:
         advantage: value of regenerating minus value of continuing, in units of reward; None likewise.
         table_hash: content hash of the artefact that decided; empty for a policy without one.
         spent: strong tokens of the trace so far, with what this decision is expected to cost; None for a policy that does not count.
+        history: every proposal so far, this one included; None for a policy that does not look back.
         fallback: no planner answered, and the client's declared fallback decided.
     """
 
@@ -162,12 +182,13 @@ class Decision:
     advantage: float | None = None
     table_hash: str = ""
     spent: float | None = None
+    history: tuple[Passed, ...] | None = None
     fallback: bool = False
 
     @property
     def carry(self) -> Carry:
         """What the next decision needs of this one."""
-        return Carry(self.belief, self.action, self.spent)
+        return Carry(self.belief, self.action, self.spent, self.history)
 
 
 def demand(needs: Need, proposal: Proposal, carry: Carry | None) -> None:
@@ -186,6 +207,9 @@ def demand(needs: Need, proposal: Proposal, carry: Carry | None) -> None:
     if Need.BELIEF in needs and (carry is None or carry.belief is None):
         remedy = f"step {proposal.step} needs the belief and action of step {proposal.step - 1}"
         raise InputError("decision", field="belief", value=None, remedy=remedy)
+    if Need.HISTORY in needs and (carry is None or carry.history is None or len(carry.history) != proposal.step - 1):
+        remedy = f"step {proposal.step} needs the {proposal.step - 1} proposals before it, which no planner is served: run it locally"
+        raise InputError("decision", field="history", value=None, remedy=remedy)
     if Need.SPENT in needs and (carry is None or carry.spent is None):
         remedy = f"step {proposal.step} needs the strong tokens of the trace so far"
         raise InputError("decision", field="spent_tokens", value=None, remedy=remedy)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from planner.policies.catalogue import FORMS
 from planner.service.settings import ServeSettings
 from tests.conftest import ROOT
 
@@ -103,6 +104,26 @@ def test_the_solvers_page_goes_on_from_the_tour(walked: Path) -> None:
     (walked / "solve.py").write_text(program)
     lower, upper, _ = map(float, run("python solve.py", walked).split())
     assert lower <= upper <= lower + 1e-4
+
+
+@pytest.mark.models
+def test_the_page_of_policies_goes_on_from_the_tour(walked: Path) -> None:
+    page = (ROOT / "docs" / "policies.md").read_text()
+    (commands,) = blocks(page, "sh")
+    output = run(commands, walked, 280)
+    assert "budget:TOKENS up to 60" in output
+    assert "share of the optimum's lead" in output
+    assert list((walked / "runs" / "budget" / "episodes").glob("*.parquet"))
+    (program,) = blocks(page, "python")
+    (walked / "play.py").write_text(program)
+    assert run("python play.py", walked, 60).startswith("7 features, return ")
+
+
+def test_the_page_of_policies_names_every_form() -> None:
+    page = (ROOT / "docs" / "policies.md").read_text()
+    families = {form.strip().partition(":")[0] for form in FORMS.replace(" or ", ",").split(",")}
+    named = set(re.findall(r"^\| `([a-z-]+)", page, re.MULTILINE))
+    assert families <= named
 
 
 @pytest.mark.models

@@ -75,6 +75,18 @@ def enumerated_budget_value(
     return float(total)
 
 
+def summed_advantages(rewards: Array, values: Array, lengths: list[int], discount: float, gae: float) -> Array:
+    """Generalised advantages as the double sum that defines them."""
+    found = np.zeros_like(rewards)
+    for n, length in enumerate(lengths):
+        for t in range(length):
+            for k in range(t, length):
+                ahead = values[n, k + 1] if k + 1 < length else 0.0
+                delta = rewards[n, k] + discount * ahead - values[n, k]
+                found[n, t] += (discount * gae) ** (k - t) * delta
+    return found
+
+
 def looped_value(pomdp: RoutingPOMDP, lam: float, grid: Array) -> float:
     """V_0 by backward induction on a grid of q, one number at a time; `two_stage`."""
     cells = pomdp.cells.reshape(3, -1).T.tolist()

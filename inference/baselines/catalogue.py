@@ -14,9 +14,8 @@ from inference.baselines.paired import PairedAnswers
 from inference.baselines.router import QueryRouter, Train, read_state
 from inference.baselines.similarity import SimilarityRouter
 from kde.artefact import Artefact
-from kde.bandwidth import problem_folds
-from kde.errors import ArtefactError
-from kde.samples import Array
+from kde.errors import ArtefactError, InputError
+from kde.samples import Array, Groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +60,32 @@ def load_router(directory: Path, encoder: SentenceEncoder) -> QueryRouter:
     return method.restore(found, encoder)
 
 
-def held_out_scores(answers: PairedAnswers, encoder: SentenceEncoder, train: Train, *, folds: int, seed: int) -> Array:
-    """[n] scores of every question by a router that was trained on the other folds.
+def held_out_scores(
+    answers: PairedAnswers, problem: Groups, encoder: SentenceEncoder, train: Train, *, folds: int, seed: int
+) -> Array:
+    """[n] scores of every answer by a router that was trained on the problems of the other folds.
 
     Scores are ranks within a fold, as shares of it: routers of two folds need not mean the same by the same score.
 
+    Args:
+        answers: n answers of both models.
+        problem: [n] number of each one's problem, from 0.
+        encoder: of the texts.
+        train: learns a router.
+        folds: parts that the problems are dealt into.
+        seed: of the dealing and of the training.
+
     Raises:
-        InputError: there are fewer questions than folds.
+        InputError: there are fewer problems than folds.
     """
-    fold = problem_folds(np.random.default_rng(seed).permutation(len(answers)), folds)
+    count = int(problem.max()) + 1
+    if count < folds:
+        remedy = f"cross-validation needs at least {folds}: answer more"
+        raise InputError("routers", field="problems", value=count, remedy=remedy)
+    fold = (np.random.default_rng(seed).permutation(count) % folds)[problem]
     scores = np.empty(len(answers))
     for number in range(folds):
         held = np.flatnonzero(fold == number)
         router = train(answers.take(np.flatnonzero(fold != number)), encoder, seed)
-        found = router.strong_wins(answers.take(held).queries)
-        scores[held] = rankdata(found) / len(held)
+        scores[held] = rankdata(router.strong_wins(answers.take(held).queries)) / len(held)
     return scores

@@ -78,7 +78,9 @@ def evaluate(
         for name, method in ROUTELLM.items():
             progress.update(task, note=name)
             curves[name] = query_curve(
-                answers, held_out_scores(answers, encoder, method.train, folds=folds, seed=seed), seed=seed
+                answers,
+                held_out_scores(answers, np.arange(len(answers)), encoder, method.train, folds=folds, seed=seed),
+                seed=seed,
             )
             progress.advance(task)
         curves["random"] = query_curve(answers, np.random.default_rng(seed).random(len(answers)), seed=seed)

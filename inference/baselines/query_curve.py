@@ -56,14 +56,19 @@ def query_curve(answers: PairedAnswers, scores: Array, *, seed: int) -> QueryCur
     return QueryCurve(_GRID, observed, _estimate(np.trapezoid(curves, _GRID, axis=1)), cpt)
 
 
+def ranked_totals(scores: Array, weights: Array, tokens: Array, gains: Array) -> tuple[Array, Array]:
+    """Tokens and gains of sending the best-scored questions to M_s, summed from the best on, [n_ranks] each."""
+    _, rank = np.unique(-scores, return_inverse=True)
+    spent, gained = (np.bincount(rank, weights * values).cumsum() for values in (tokens, gains))
+    return spent, gained
+
+
 def _pgr(scores: Array, gains: Array, tokens: Array, weights: Array) -> Array:
     """[101] PGR at each share of the tokens; not numbers in a resample without a gap, which says nothing."""
-    _, rank = np.unique(-scores, return_inverse=True)
-    spent, gained = (np.bincount(rank, weights * values) for values in (tokens, gains))
-    gap = gained.sum()
-    if gap <= 0:
+    spent, gained = ranked_totals(scores, weights, tokens, gains)
+    if gained[-1] <= 0:
         return np.full(len(_GRID), np.nan)
-    curve = np.interp(_GRID, np.r_[0, spent.cumsum()] / spent.sum(), np.r_[0, gained.cumsum()] / gap)
+    curve = np.interp(_GRID, np.r_[0, spent] / spent[-1], np.r_[0, gained] / gained[-1])
     return np.asarray(curve, dtype=np.float64)
 
 

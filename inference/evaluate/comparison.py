@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inference.baselines.paired import PairedAnswers
+from inference.baselines.query_curve import ranked_totals
 from inference.evaluate.sweeps import BUDGETS, TARGETS
 from kde.errors import InputError
 from kde.quality import Estimate
-from kde.samples import Array
+from kde.samples import Array, Groups
 from planner.curves import CostCurve
 
 RESAMPLES = 1000
@@ -82,6 +84,7 @@ class Comparison:
             remedy = "M_s alone must be better than M_w alone: choose other models or problems"
             raise InputError("evaluate", field="gap", value=float(gap[0]), remedy=remedy)
         draws = draws[gap > 0]  # a resample without a gap says nothing
+        self._draws = draws
         self._accuracy = {name: draws @ values for name, values in results.correct.items()}
         self._tokens = {name: draws @ values for name, values in results.strong_tokens.items()}
         self._gap = gap[gap > 0]
@@ -114,6 +117,22 @@ class Comparison:
             delta_ibc=_estimate(np.array([curve.delta_ibc() for curve in curves])),
             budgeted={c: _estimate(column) for c, column in zip(BUDGETS, accuracy.T, strict=True)},
         )
+
+    def query_level(self, answers: PairedAnswers, problem: Groups, scores: Array) -> FamilyMetrics:
+        """Metrics of a router that gives whole questions to a model, at every threshold.
+
+        Args:
+            answers: m answers of both models, one a problem and seed.
+            problem: [m] place of each one's problem in the results.
+            scores: [m] the router's; answers that it scores alike go together.
+        """
+        gains = answers.strong_correct - answers.weak_correct
+        curves = []
+        for weights, gap, tokens in zip(self._draws, self._gap, self._tokens["strong"], strict=True):
+            cost, gained = ranked_totals(scores, weights[problem], answers.strong_tokens, gains)
+            share = len(weights) / len(scores)  # a problem's weight is dealt to its seeds
+            curves.append(CostCurve.of((cost * share / tokens).tolist(), (gained * share / gap).tolist()))
+        return self.curves(curves)
 
 
 def _estimate(values: Array) -> Estimate:

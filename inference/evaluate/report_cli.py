@@ -1,5 +1,6 @@
 """`trim report`: what policies cost for what they gain."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -7,24 +8,37 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from inference.evaluate.published import PublishedBenchmark, read_published
+from inference.evaluate.study import Study
 from inference.evaluate.sweeps import BUDGETS, TARGETS, Sweep
+from kde.errors import ArtefactError, InputError
 from kde.terminal import AsJson, print_json, print_lines, print_table
 
 app = App(
     name="report",
-    help_epilogue="Example: trim report --published ../shared/data/sweeps --out published",
+    help_epilogue="""\
+Examples:
+  trim report runs/study --out report
+  trim report --published ../shared/data/sweeps --json""",
 )
 
 
 @app.default
 def report(
+    study: Annotated[Path | None, Parameter(help="directory that `trim evaluate` wrote")] = None,
     *,
-    published: Annotated[Path, Parameter(help="folder with the sweeps that the paper's authors released")],
-    out: Annotated[Path | None, Parameter(help="folder for the pictures")] = None,
+    published: Annotated[
+        Path | None, Parameter(help="folder with the sweeps that the paper's authors released")
+    ] = None,
+    out: Annotated[Path | None, Parameter(help="folder for the page and the pictures")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure sweeps: CPT, delta-IBC and budgeted accuracy, with pictures."""
-    benchmarks = read_published(published)
+    """Report a study as one page, or measure released sweeps; with both, the released ones stand beside the study's."""
+    if study is None and published is None:
+        raise InputError("report", field="study", value=None, remedy="name a study's directory, --published, or both")
+    benchmarks = [] if published is None else read_published(published)
+    if study is not None:
+        _report_study(study, benchmarks, out or study / "report", as_json=as_json)
+        return
     pictures = [] if out is None else _draw(benchmarks, out)
     if as_json:
         print_json({"published": [_document(b) for b in benchmarks], "pictures": [str(path) for path in pictures]})
@@ -32,6 +46,24 @@ def report(
     for benchmark in benchmarks:
         _show(benchmark)
     print_lines(f"Picture: {path}" for path in pictures)
+
+
+def _report_study(directory: Path, benchmarks: Sequence[PublishedBenchmark], out: Path, *, as_json: bool) -> None:
+    from inference.evaluate.page import write_page  # noqa: PLC0415  matplotlib, only where it draws
+
+    study = Study.load(directory)
+    path = directory / "summary.json"
+    try:
+        summary = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        remedy = "finish the study: run the same `trim evaluate` again"
+        raise ArtefactError(path, f"cannot be read ({error})", remedy=remedy) from error
+    written = write_page(study, summary, benchmarks, out)
+    if as_json:
+        published = [_document(benchmark) for benchmark in benchmarks]
+        print_json({"files": [str(file) for file in written], "study": summary, "published": published})
+    else:
+        print_lines(f"Written: {file}" for file in written)
 
 
 def _document(benchmark: PublishedBenchmark) -> dict[str, object]:

@@ -8,7 +8,8 @@ import math
 from inference.gateway.refusals import ModelNotFoundError
 
 _PREFIX = "trim/"
-_ALONE = ("weak", "strong")
+ALONE = ("weak", "strong")
+"""Policies that nobody has to decide."""
 _FAMILIES = ("thr", "pomdp", "pomdp-memoryless")
 _FORMS = "trim/weak, trim/strong, trim/thr@THRESHOLD, trim/pomdp@LAMBDA and trim/pomdp-memoryless@LAMBDA"
 
@@ -20,7 +21,7 @@ def policy_of(model: str) -> str:
         ModelNotFoundError: it is no name of ours, or its number is none or out of range.
     """
     name = model.removeprefix(_PREFIX)
-    if name in _ALONE and model != name:
+    if name in ALONE and model != name:
         return name
     family, _, written = name.partition("@")
     number = _number(written)

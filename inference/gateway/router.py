@@ -6,31 +6,30 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Protocol
 
 from inference.conversation import Conversation
 from inference.ending import Ending, Limits, ending_of
-from inference.engines.settings import EnginesFile
+from inference.engines.settings import EnginesFile, ModelSettings
 from inference.episode import EpisodeSettings, Trio, routed_steps, solo_steps
 from inference.fleet import EngineKind, Fleet, engines_at, open_fleet
-from inference.gateway.names import model_of
+from inference.gateway.names import ALONE, model_of
+from inference.gateway.probe import PROBE_SECONDS, answers
 from inference.gateway.refusals import InvalidRequestError, ModelNotFoundError
 from inference.gateway.settings import GatewaySettings
 from inference.lab.shipped import lab_places
 from inference.problems import Problem
 from inference.records import StepRecord
-from inference.route import table_hash
 from inference.step import Author
 from kde.errors import InputError, TrimError
 from planner.client import PlannerClient, Security
 from planner.client.errors import UnknownToPlannerError
-from planner.decision import Planner
+from planner.decision import Planner, Proposal
 from planner.local import LocalPlanner
 from planner.policies.offer import Offer
 
+_FIRST = Proposal(1, earlier=1.0, newest=1.0, tokens=1, final=False)
 _EXAMPLE_THRESHOLD = "thr:0.5"
-_PROBE_SECONDS = 1.0
 _PLANNER_ATTEMPTS = 5
 """About two seconds: somebody waits for the answer."""
 
@@ -43,7 +42,7 @@ class GatewayRouter:
 
     async def models(self) -> list[str]:
         """Names of the models on offer; any other threshold is one too."""
-        return [model_of(policy) for policy in ("weak", "strong", _EXAMPLE_THRESHOLD, *await self._planner.policies())]
+        return [model_of(policy) for policy in (*ALONE, _EXAMPLE_THRESHOLD, *await self._planner.policies())]
 
     async def check(self, model: str, policy: str) -> None:
         """Return if the policy is on offer.
@@ -52,8 +51,10 @@ class GatewayRouter:
             ModelNotFoundError: it is not.
             TrimError: the planner does not answer.
         """
+        if policy in ALONE:
+            return
         try:
-            await table_hash(self._planner, policy)
+            await self._planner.decide(policy, _FIRST, None)
         except (InputError, UnknownToPlannerError) as error:
             raise ModelNotFoundError(model, "GET /v1/models lists what there is") from error
 
@@ -97,12 +98,18 @@ class GatewayRouter:
 
     async def problems(self) -> list[str]:
         """What keeps the gateway from answering; nothing if it is ready."""
+        models = {"weak": self._engines.weak, "strong": self._engines.strong, "scorer": self._engines.scorer}
+        asking = {name: answers(model) for name, model in models.items() if isinstance(model, ModelSettings)}
+        found = await asyncio.gather(self._planner_answers(), *asking.values())
+        return [name for name, well in zip(("planner", *asking), found, strict=True) if not well]
+
+    async def _planner_answers(self) -> bool:
         try:
-            async with asyncio.timeout(_PROBE_SECONDS):
+            async with asyncio.timeout(PROBE_SECONDS):
                 await self._planner.ready()
         except (TrimError, TimeoutError):
-            return ["planner"]
-        return []
+            return False
+        return True
 
 
 class PolicyPlanner(Planner, Protocol):
@@ -167,7 +174,7 @@ async def open_router(settings: GatewaySettings) -> AsyncIterator[GatewayRouter]
         TrimError: a model or a table cannot be loaded, or a file cannot be read.
     """
     engines = _lab_engines() if settings.engines is None else EnginesFile.load(settings.engines)
-    async with _open_planner(settings) as planner, open_fleet(engines, Path("logs")) as fleet:
+    async with _open_planner(settings) as planner, open_fleet(engines, settings.logs) as fleet:
         yield GatewayRouter(engines, fleet, planner, Limits(max_steps=settings.max_steps))
 
 

@@ -17,6 +17,9 @@ class GatewaySettings(NetworkSettings):
 
     listen: str = Field(default="127.0.0.1:8000", description="HOST:PORT (port 0 picks one)")
     engines: Path | None = Field(default=None, description="TOML file of the models: M_w, M_s and the scorer")
+    logs: Path = Field(
+        default=Path("logs"), description="directory for the logs of servers that it starts: of models without URLs"
+    )
     lab: bool = Field(default=False, description="the lab's shipped models, through transformers, instead of --engines")
     server: str | None = Field(default=None, description="HOST:PORT of a planner")
     fallback: str | None = Field(

@@ -32,7 +32,7 @@ def run(
     tokens: Annotated[int, Parameter(help="tokens of the proposal")],
     final: Annotated[bool, Parameter(negative="", help="the proposal ends the answer")] = False,
     policy: Annotated[
-        str | None, Parameter(help="weak, strong, thr:0.5, pomdp:0.0025, pomdp-memoryless:0.0025")
+        str | None, Parameter(help="such as thr:0.5, pomdp:0.0025 or budget:200; docs/policies.md lists them")
     ] = None,
     lam: Annotated[float | None, Parameter(name="--lambda", help="short for --policy pomdp:LAMBDA")] = None,
     server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None,
@@ -85,8 +85,8 @@ async def _replay(planner: Planner, policy: str, scores: tuple[float, ...], toke
     carry = None
     for step in range(1, len(scores)):
         earlier = Proposal.from_scores(scores[:step], tokens=tokens, final=False)
-        belief = (await planner.decide(policy, earlier, carry)).belief
-        carry = Carry(belief, Action.CONTINUE)
+        decided = await planner.decide(policy, earlier, carry)
+        carry = Carry(decided.belief, Action.CONTINUE, None if decided.spent is None else 0.0)
     return await planner.decide(policy, asked, carry)
 
 

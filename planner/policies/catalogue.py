@@ -35,6 +35,7 @@ class Catalogue:
         table: answers for its lambdas; None where only table-free policies are wanted.
         budget: answers for `budget:B`.
         learned: answer for `agg:LAMBDA`, by lambda.
+        own: the caller's own policies by id, such as TRIM-Seq, which no server offers.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Catalogue:
         *,
         budget: BudgetTable | None = None,
         learned: Mapping[float, LearnedPolicy] | None = None,
+        own: Mapping[str, CataloguePolicy] | None = None,
     ) -> None:
+        self._own = _FIXED | dict(own or {})
         self._tables = {} if table is None else {entry.lam: table for entry in table.entries}
         self._budget = budget
         self._learned = dict(sorted((learned or {}).items()))
@@ -94,10 +97,12 @@ class Catalogue:
         Raises:
             UnknownPolicyError: the id is malformed, or no artefact answers for its parameter.
         """
-        if policy_id in _FIXED:
-            return _FIXED[policy_id]
+        if policy_id in self._own:
+            return self._own[policy_id]
         family, _, parameter = policy_id.partition(":")
         # ids are remembered, here and in metrics: they must not fill the memory
+        if family == "seq":
+            raise _nothing_to_answer(policy_id, "only what a wire can carry: run TRIM-Seq locally (docs/policies.md)")
         if len(policy_id) > _LONGEST_ID or family not in self._families:
             raise _malformed(policy_id)
         return self._families[family](policy_id, parameter)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kde.samples import Array
-from planner.batch import ProposalBatch
+from planner.batch import Flags, ProposalBatch
 from planner.pomdp import RoutingPOMDP
 
 
@@ -16,14 +16,16 @@ class FeatureSet(StrEnum):
     """Which features."""
 
     PAPER = "paper"
-    """r_t, least earlier score, c_t, t: the paper's TRIM-Agg. Nothing of the trace is remembered but what m_t tells."""
+    """r_t, least earlier score, c_t, t: the paper's TRIM-Agg. Of the trace before, nothing but m_t is remembered."""
     BELIEF = "belief"
     """Those, whether the proposal ends the answer, and the filter's belief, which the worker carries."""
+    SEQUENCE = "sequence"
+    """r_t, c_t, and whether M_s wrote the step before: an entry of TRIM-Seq's sequence."""
 
     @property
     def width(self) -> int:
         """How many numbers."""
-        return 4 if self is FeatureSet.PAPER else 7
+        return {FeatureSet.PAPER: 4, FeatureSet.BELIEF: 7, FeatureSet.SEQUENCE: 3}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,25 @@ class Featurizer:
         """With the scales of a POMDP."""
         return cls(features, pomdp.max_steps, float(np.dot(pomdp.tokens.counts, pomdp.tokens.weights)))
 
-    def __call__(self, proposals: ProposalBatch, belief: Array | None) -> Array:
-        """Features [n, width]; the belief [n, 3] is read by `BELIEF` only."""
+    def __call__(self, proposals: ProposalBatch, belief: Array, regenerated: Flags) -> Array:
+        """Features [n, width].
+
+        Args:
+            proposals: n of them.
+            belief: [n, 3] after they have been seen; read by `BELIEF` only.
+            regenerated: [n] whether M_s wrote the step before; read by `SEQUENCE` only.
+        """
+        newest = 2 * proposals.newest - 1
+        length = proposals.tokens / self.tokens - 1
+        if self.features is FeatureSet.SEQUENCE:
+            return np.stack([newest, length, 2.0 * regenerated - 1], axis=1)
         columns: list[NDArray[np.floating]] = [
-            2 * proposals.newest - 1,
+            newest,
             2 * proposals.earlier - 1,
-            proposals.tokens / self.tokens - 1,
+            length,
             2 * proposals.step / self.max_steps - 1,
         ]
-        if self.features is FeatureSet.BELIEF and belief is not None:
+        if self.features is FeatureSet.BELIEF:
             final = proposals.final | (proposals.step >= self.max_steps)
             columns += [2.0 * final - 1, 2 * belief[:, 0] - 1, 2 * belief[:, 2] - 1]
         return np.stack(columns, axis=1)

@@ -75,8 +75,11 @@ class LearnedPolicy:
         Raises:
             InputError: a proposal beyond the first step comes without the carry that the features want.
         """
-        belief = self._beliefs.many(proposals, carries) if self.features is FeatureSet.BELIEF else None
-        return DecisionBatch(self.logits(self._featurizer(proposals, belief)) > 0, belief)
+        count = len(proposals.step)
+        believing = self.features is FeatureSet.BELIEF
+        belief = self._beliefs.many(proposals, carries) if believing else np.zeros((count, 3))
+        features = self._featurizer(proposals, belief, np.zeros(count, np.bool_))
+        return DecisionBatch(self.logits(features) > 0, belief if believing else None)
 
     def logits(self, features: Array) -> Array:
         """Log odds of regenerating, [n], from features [n, width].
@@ -130,6 +133,8 @@ class LearnedPolicy:
 
 
 def _check_layers(directory: Path, policy: LearnedPolicy) -> None:
+    if policy.features is FeatureSet.SEQUENCE:
+        raise ArtefactError(directory, "it wants whole sequences", remedy="name a policy that `trim train agg` wrote")
     width = policy.features.width
     for weights, biases in policy.layers:
         if weights.ndim != 2 or len(weights) != width or biases.shape != weights.shape[1:]:

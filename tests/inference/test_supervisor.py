@@ -42,8 +42,10 @@ class Program(ServedModel):
         return [sys.executable, "-c", self.program, host, str(port)]
 
 
-def server(folder: Path, name: str, program: str = HEALTHY) -> ServerProcess:
-    return ServerProcess(Program(name, folder, program=program), "127.0.0.1", free_port(), folder / f"{name}.log")
+def server(folder: Path, name: str, program: str = HEALTHY, gpus: tuple[int, ...] = ()) -> ServerProcess:
+    return ServerProcess(
+        Program(name, folder, gpus=gpus, program=program), "127.0.0.1", free_port(), folder / f"{name}.log"
+    )
 
 
 @asynccontextmanager
@@ -82,6 +84,13 @@ async def test_servers_start_together_and_leave_nothing_behind(tmp_path: Path) -
         assert set(news[2:]) == {"weak ready", "strong ready"}
         pids = [one.pid or 0 for one in servers] + [child_of(one) for one in servers]
     assert all(gone(pid) for pid in pids)
+
+
+async def test_servers_of_one_gpu_start_one_after_the_other(tmp_path: Path) -> None:
+    servers = [server(tmp_path, name, gpus=(gpu,)) for name, gpu in (("weak", 0), ("scorer", 0), ("strong", 1))]
+    async with supervised(servers) as news:
+        shared = [line for line in news if not line.startswith("strong")]
+        assert shared == ["weak starting", "weak ready", "scorer starting", "scorer ready"]
 
 
 async def test_a_server_that_is_killed_comes_back_and_its_group_does_not_linger(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from openai.types.chat import ChatCompletionChunk
 
 from inference.gateway.router import open_router
 from inference.gateway.settings import GatewaySettings
-from inference.lab.shipped import lab_problems
+from inference.lab.shipped import lab_places, lab_problems
 from kde.errors import TrimError
 from tests.inference.gateway.conftest import Gateway
 from tests.planner.servers import free_ports, metrics, serving, until
@@ -226,9 +227,62 @@ async def test_without_a_planner_policies_fail_and_a_fallback_goes_on(
             assert (await one.get("/health")).status_code == 200
             alone = await one.post("/v1/chat/completions", json=body("trim/weak"))
             assert alone.status_code == 200
-            answer = (await two.post("/v1/chat/completions", json=body("trim/pomdp@0.002"))).json()
+            answered = await two.post("/v1/chat/completions", json=body("trim/pomdp@0.002"))
+            assert answered.status_code == 200, answered.text
+            answer = answered.json()
             assert all(step["fallback"] for step in answer["trim"]["steps"])
             assert (await two.get("/ready")).status_code == 200
+
+
+async def test_without_a_strong_model_what_needs_it_fails(gateway: Gateway, tmp_path: Path) -> None:
+    places = lab_places()
+    file = tmp_path / "engines.toml"
+    file.write_text(
+        f"""weak = {{ backend = "transformers", model = "{places["weak"]}" }}
+        strong = {{ backend = "server", urls = ["http://127.0.0.1:1"] }}
+        scorer = {{ kind = "prm", backend = "transformers", model = "{places["prm"]}" }}"""
+    )
+    settings = GatewaySettings.read(None, {"engines": file})
+    async with (
+        open_router(settings) as lame,
+        gateway() as address,
+        gateway(lame) as other,
+        http(address) as one,
+        http(other) as two,
+    ):
+        assert (await two.get("/ready")).json() == {"ready": False, "problems": ["strong"]}
+        down = await two.post("/v1/chat/completions", json=body("trim/strong"))
+        assert (down.status_code, down.json()["error"]["code"]) == (503, "engine_unavailable")
+        assert "127.0.0.1:1" not in down.text
+        assert (await two.post("/v1/chat/completions", json=body("trim/weak"))).status_code == 200
+        for problem in PROBLEMS:
+            asked = body("trim/thr@0.9", problem)
+            whole = (await one.post("/v1/chat/completions", json=asked)).json()
+            authors = [step["author"] for step in whole["trim"]["steps"]]
+            if authors[0] == "weak" and "strong" in authors:
+                break
+        else:
+            pytest.fail("no problem starts with M_w and goes on with M_s")
+        url = f"http://{other}/v1"
+        async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+            told: list[str] = []
+            with pytest.raises(openai.APIError, match="a model does not answer"):
+                await _listen(await client.chat.completions.create(**asked, stream=True), told)
+        assert "".join(told) == "\n\n".join(step["text"] for step in whole["trim"]["steps"][: authors.index("strong")])
+
+
+async def _listen(stream: openai.AsyncStream[ChatCompletionChunk], told: list[str]) -> None:
+    async for chunk in stream:
+        told.append(chunk.choices[0].delta.content or "")  # noqa: PERF401  what was told before the error counts
+
+
+async def test_a_conversation_that_fills_the_context_is_refused(gateway: Gateway) -> None:
+    async with gateway() as address, http(address) as client:
+        for stream in (False, True):
+            asked = body(problem="7+7\n" * 2000, stream=stream)
+            refused = await client.post("/v1/chat/completions", json=asked)
+            assert refused.status_code == 400
+            assert refused.json()["error"]["code"] == "context_length_exceeded"
 
 
 async def test_an_address_that_is_taken_is_one_clear_error(gateway: Gateway) -> None:

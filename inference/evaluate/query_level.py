@@ -1,0 +1,92 @@
+"""Query-level routers on a study: both models' answers are on record, so nothing has to be generated for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from inference.baselines.automix import AutoMixRouter
+from inference.baselines.catalogue import ROUTELLM, held_out_scores
+from inference.baselines.encoder import SentenceEncoder
+from inference.baselines.oracle import OracleRegion, oracle_region
+from inference.baselines.paired import PairedAnswers, Queries
+from inference.evaluate.comparison import Comparison, FamilyMetrics
+from inference.evaluate.study import Study
+from kde.records import read_records
+from kde.samples import Array, Groups
+from kde.traces import AnsweredTrace
+
+FOLDS = 5
+NAMES = {
+    "similarity": "RouteLLM, similarity",
+    "factorisation": "RouteLLM, factorisation",
+    "classifier": "RouteLLM, BERT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLevel:
+    """Query-level routers, measured.
+
+    Attributes:
+        families: metrics by name, each router at all of its thresholds.
+        region: what any of them could reach.
+    """
+
+    families: Mapping[str, FamilyMetrics]
+    region: OracleRegion
+
+
+def measure_query_level(study: Study, comparison: Comparison, encoder: SentenceEncoder) -> QueryLevel:
+    """RouteLLM's three routers and AutoMix-PRM, cross-validated over problems, and the oracle that knows the grades.
+
+    Raises:
+        InputError: M_w's or M_s's runs are not finished, or M_w's traces are not scored.
+    """
+    answers, problem = paired_answers(study)
+    scores = {
+        NAMES[name]: held_out_scores(answers, problem, encoder, method.train, folds=FOLDS, seed=0)
+        for name, method in ROUTELLM.items()
+    }
+    scores["AutoMix-PRM"] = held_out_scores(answers, problem, encoder, AutoMixRouter.train, folds=FOLDS, seed=0)
+    scores["query oracle"] = _oracle_scores(answers)
+    families = {name: comparison.query_level(answers, problem, values) for name, values in scores.items()}
+    return QueryLevel(families, oracle_region(answers))
+
+
+def paired_answers(study: Study) -> tuple[PairedAnswers, Groups]:
+    """Both models' answers, one a problem and seed, and the place of each one's problem among the sorted ids."""
+    weak, strong = (study.episodes(name).sort("seed", "problem_id") for name in ("weak", "strong"))
+    verified = pl.concat([_cumulative_scores(score_file(study, seed), seed) for seed in sorted(study.plan.seeds)])
+    weak = weak.join(verified, on=("seed", "problem_id"), how="left", maintain_order="left")
+    weak_correct, strong_correct = (frame["correct"].cast(pl.Float64).to_numpy() for frame in (weak, strong))
+    queries = Queries(tuple(weak["problem"]), weak["verified"].to_numpy())
+    problem = np.unique(weak["problem_id"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+    tokens = strong["strong_tokens"].cast(pl.Float64).to_numpy()
+    return PairedAnswers(queries, weak_correct, strong_correct, tokens), problem
+
+
+def score_file(study: Study, seed: int) -> Path:
+    """Where the PRM's scores of M_w's traces with a seed are."""
+    return study.out / "scores" / f"weak-{seed}.jsonl"
+
+
+def _cumulative_scores(path: Path, seed: int) -> pl.DataFrame:
+    """The product of each trace's step scores."""
+    traces = read_records(path, AnsweredTrace)
+    return pl.DataFrame(
+        {
+            "seed": [seed] * len(traces),
+            "problem_id": [trace.problem_id for trace in traces],
+            "verified": [prod(trace.scores) for trace in traces],
+        }
+    )
+
+
+def _oracle_scores(answers: PairedAnswers) -> Array:
+    """Where M_s alone is right first, cheapest first; where M_w alone is right last."""
+    gains = answers.strong_correct - answers.weak_correct
+    return np.asarray(gains / np.maximum(answers.strong_tokens, 1.0), dtype=np.float64)

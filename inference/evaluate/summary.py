@@ -1,0 +1,128 @@
+"""A study's results as one JSON document, which the report draws and people's own tools read."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetrics, Results
+from inference.evaluate.families import family_of, parameter_of
+from inference.evaluate.query_level import QueryLevel
+from inference.evaluate.study import Study
+from kde.quality import Estimate
+from kde.samples import Array
+
+ROUNDS = ("0", "1", "2", "3", "> 3")
+"""How often M_s is asked in an episode: the columns of the paper's Table 6."""
+
+
+def read_results(study: Study) -> Results:
+    """What every policy came to, by problem.
+
+    Raises:
+        InputError: a run is not finished, or an answer is not graded.
+    """
+    means = {
+        policy: study.episodes(policy)
+        .group_by("problem_id")
+        .agg(pl.col("correct").cast(pl.Float64).mean(), pl.col("strong_tokens").cast(pl.Float64).mean())
+        .sort("problem_id")
+        for policy in study.plan.policies
+    }
+    return Results(
+        problems=tuple(means["weak"]["problem_id"]),
+        correct={policy: frame["correct"].to_numpy() for policy, frame in means.items()},
+        strong_tokens={policy: frame["strong_tokens"].to_numpy() for policy, frame in means.items()},
+    )
+
+
+def summarise(
+    study: Study, comparison: Comparison, query_level: QueryLevel | None, left_out: Mapping[str, str]
+) -> dict[str, Any]:
+    """Everything that is measured.
+
+    Args:
+        study: finished.
+        comparison: of its results.
+        query_level: routers of whole questions, where they were measured.
+        left_out: why a method has no row, by its name.
+    """
+    policies = [_policy(policy, comparison.policy(policy), study.episodes(policy)) for policy in study.plan.policies]
+    return {
+        "problems": study.plan.problems,
+        "seeds": list(study.plan.seeds),
+        "policies": policies,
+        "families": [
+            {
+                "family": name,
+                "parameter": parameter_of(members[0]),
+                "members": members,
+                **_family(comparison.family(members)),
+            }
+            for name, members in _families(study.plan.policies).items()
+        ],
+        "query_level": _query_level(query_level),
+        "left_out": dict(left_out),
+    }
+
+
+def _families(policies: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for policy in policies:
+        if policy not in {"weak", "strong"}:
+            found.setdefault(family_of(policy), []).append(policy)
+    return found
+
+
+def _query_level(found: QueryLevel | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    region = {
+        name: values.tolist()
+        for name, values in (("c", found.region.c), ("best", found.region.best), ("worst", found.region.worst))
+    }
+    return {
+        "families": [{"family": name, **_family(metrics)} for name, metrics in found.families.items()],
+        "oracle_region": region,
+    }
+
+
+def _policy(policy: str, metrics: PolicyMetrics, episodes: pl.DataFrame) -> dict[str, Any]:
+    rounds = episodes["steps"].list.eval(pl.element().struct.field("author") == "strong").list.sum().to_numpy()
+    scored = episodes["steps"].list.eval(pl.element().struct.field("score_windows")).list.sum()
+    decided = int(episodes["steps"].list.eval(pl.element().struct.field("action").is_not_null()).list.sum().sum())
+    return {
+        "policy": policy,
+        "family": family_of(policy),
+        **{name: _plain(getattr(metrics, name)) for name in ("accuracy", "strong_tokens", "c", "pgr", "ibc")},
+        "weak_tokens": episodes["weak_tokens"].mean(),
+        "discarded_tokens": episodes["discarded_tokens"].mean(),
+        "prm_calls": scored.mean(),
+        "planner_ms": 1000 * float(episodes["planner_seconds"].sum()) / decided if decided else None,
+        "seconds": episodes["seconds"].mean(),
+        "interventions": dict(zip(ROUNDS, _shares(rounds), strict=True)),
+        "endings": {row["ending"]: row["len"] for row in episodes.group_by("ending").len().sort("ending").to_dicts()},
+    }
+
+
+def _shares(rounds: Array) -> list[float]:
+    counts = np.bincount(np.minimum(rounds.astype(np.int64), len(ROUNDS) - 1), minlength=len(ROUNDS))
+    return [float(count) / len(rounds) for count in counts]
+
+
+def _family(metrics: FamilyMetrics) -> dict[str, Any]:
+    return {
+        "cpt": {f"{target:.0%}": _plain(estimate) for target, estimate in metrics.cpt.items()},
+        "delta_ibc": _plain(metrics.delta_ibc),
+        "budgeted_accuracy": {f"{c:.0%}": _plain(estimate) for c, estimate in metrics.budgeted.items()},
+    }
+
+
+def _plain(estimate: Estimate | None) -> dict[str, float | None] | None:
+    """As JSON has it: what is not reached is null."""
+    if estimate is None:
+        return None
+    values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -1,0 +1,1 @@
+"""Policies learned by reinforcement learning on the routing problem; needs the `rl` extra."""
