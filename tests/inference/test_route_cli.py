@@ -88,7 +88,7 @@ def test_a_run_that_is_interrupted_keeps_what_is_finished_and_goes_on(
     for number in (signal.SIGTERM, signal.SIGINT):
         before = len(ids(tmp_path))
         process = started(many(tmp_path))
-        wait_for(tmp_path, before + 5, lambda process=process: process.poll() is None)
+        wait_for(tmp_path, before + 5)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         assert process.returncode != 0
