@@ -110,13 +110,13 @@ def test_the_solvers_page_goes_on_from_the_tour(walked: Path) -> None:
 def test_the_page_of_policies_goes_on_from_the_tour(walked: Path) -> None:
     page = (ROOT / "docs" / "policies.md").read_text()
     (commands,) = blocks(page, "sh")
-    output = run(commands, walked, 280)
+    output = run(commands, walked)
     assert "budget:TOKENS up to 60" in output
     assert "share of the optimum's lead" in output
     assert list((walked / "runs" / "budget" / "episodes").glob("*.parquet"))
     (program,) = blocks(page, "python")
     (walked / "play.py").write_text(program)
-    assert run("python play.py", walked, 60).startswith("7 features, return ")
+    assert run("python play.py", walked).startswith("7 features, return ")
 
 
 def test_the_page_of_policies_names_every_form() -> None:
