@@ -15,6 +15,12 @@ def main() -> None:
         from benchmarks import decoding  # noqa: PLC0415  needs torch
 
         results |= decoding.run()
+    if find_spec("vllm") is not None:
+        from benchmarks import generation, prefill  # noqa: PLC0415  need vLLM
+
+        results |= generation.run()
+        if prefill.MODEL:
+            results |= prefill.run()
     path = Path(__file__).parent / "results.json"
     path.write_text(json.dumps({name: result.document() for name, result in results.items()}, indent=2) + "\n")
     rows = [(name, f"{r.value:.3g}", r.unit, r.goal, "yes" if r.holds else "NO") for name, r in results.items()]

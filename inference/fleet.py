@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from inference.engines.base import Engine, Usage
-from inference.engines.bounded import BoundedEngine, BoundedScorer, Turns
+from inference.engines.bounded import BoundedEngine, BoundedScorer, Calls
 from inference.engines.settings import (
     EngineSettings,
     EnginesFile,
@@ -120,14 +120,14 @@ class Fleet:
     def _engine(self, name: str, settings: EngineSettings | None) -> BoundedEngine:
         if settings is None:
             raise _unnamed(name)
-        engine = BoundedEngine(open_engine(settings, self._vllm), _turns(name, settings))
+        engine = BoundedEngine(open_engine(settings, self._vllm), _calls(name, settings))
         self._closing.append(engine.close)
         return engine
 
     def _scorer(self, settings: PrmSettings | SelfEvaluationSettings | RecordedSettings) -> Scorer:
         match settings:
             case PrmSettings():
-                return BoundedScorer(open_prm(settings, self._vllm), _turns("scorer", settings))
+                return BoundedScorer(open_prm(settings, self._vllm), _calls("scorer", settings))
             case SelfEvaluationSettings():
                 return SelfEvaluationScorer({"weak": lambda: self._weak, "strong": lambda: self._strong}[settings.by]())
             case RecordedSettings():
@@ -152,5 +152,5 @@ def _unnamed(name: str) -> InputError:
     return InputError("models", field=f"--{name}", value=None, remedy="this policy needs it: name a directory or a URL")
 
 
-def _turns(name: str, settings: ModelSettings) -> Turns:
-    return Turns(name, in_flight=settings.in_flight, deadline_seconds=settings.deadline_seconds)
+def _calls(name: str, settings: ModelSettings) -> Calls:
+    return Calls(name, in_flight=settings.in_flight, deadline_seconds=settings.deadline_seconds)

@@ -49,7 +49,12 @@ class Models:
     weak: Annotated[str | None, Parameter(help="M_w: model directory or URL")] = None
     strong: Annotated[str | None, Parameter(help="M_s: model directory or URL")] = None
     prm: Annotated[str | None, Parameter(help="process reward model: directory or URL")] = None
-    engine: Annotated[EngineKind | None, Parameter(help="what runs the directories [transformers]")] = None
+    engine: Annotated[
+        EngineKind | None,
+        Parameter(
+            help="what runs the directories: transformers or vllm here, or vllm-server, started for the run [transformers]"
+        ),
+    ] = None
     temperature: Annotated[float | None, Parameter(help="sampling temperature, 0 is greedy [0.7]")] = None
     max_step_tokens: Annotated[int | None, Parameter(help="token limit of a step [512]")] = None
 

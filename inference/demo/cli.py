@@ -36,7 +36,10 @@ def run(
     out: Annotated[Path, Parameter(help="directory of the results; a demo that was stopped goes on")] = Path(
         "runs/demo"
     ),
-    engine: Annotated[EngineKind, Parameter(help="what runs the lab's models")] = EngineKind.TRANSFORMERS,
+    engine: Annotated[
+        EngineKind,
+        Parameter(help="what runs the lab's models: transformers or vllm here, or vllm-server, started for the run"),
+    ] = EngineKind.TRANSFORMERS,
     problems: Annotated[int, _AtLeastOne, Parameter(help="problems that every policy solves")] = 300,
     calibration: Annotated[int, _AtLeastOne, Parameter(help="problems that the planner's models are fitted on")] = 1000,
     thresholds: Annotated[

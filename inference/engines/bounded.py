@@ -9,6 +9,7 @@ from inference.conversation import Conversation
 from inference.engines.base import Engine, EngineError, Grader, Usage
 from inference.scorers.base import Scorer, Scores
 from inference.step import Step
+from inference.turns import Turns
 
 
 class Model(Engine, Grader, Protocol):
@@ -17,8 +18,8 @@ class Model(Engine, Grader, Protocol):
     usage: Usage
 
 
-class Turns:
-    """Lets callers through in the order in which they come.
+class Calls:
+    """Lets callers through, each in its turn.
 
     Args:
         name: of what they wait for, for messages.
@@ -28,17 +29,17 @@ class Turns:
 
     def __init__(self, name: str, *, in_flight: int, deadline_seconds: float) -> None:
         self._name, self._deadline = name, deadline_seconds
-        self._free = asyncio.Semaphore(in_flight)
+        self._turns = Turns(in_flight)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def call(self) -> AsyncIterator[None]:
         """One call.
 
         Raises:
             EngineError: it was not done by the deadline.
         """
         try:
-            async with asyncio.timeout(self._deadline), self._free:
+            async with asyncio.timeout(self._deadline), self._turns.turn():
                 yield
         except TimeoutError as error:
             raise EngineError(f"{self._name}: no answer within the deadline of {self._deadline:g} s") from error
@@ -51,23 +52,23 @@ class BoundedEngine:
         usage: the engine's.
     """
 
-    def __init__(self, engine: Model, turns: Turns) -> None:
-        self._engine, self._turns = engine, turns
+    def __init__(self, engine: Model, calls: Calls) -> None:
+        self._engine, self._calls = engine, calls
         self.usage = engine.usage
 
     async def propose(self, question: Conversation, steps: Sequence[Step], *, seed: int) -> Step:
         """As the engine, in turn."""
-        async with self._turns.turn():
+        async with self._calls.call():
             return await self._engine.propose(question, steps, seed=seed)
 
     async def prefill(self, question: Conversation, steps: Sequence[Step]) -> None:
         """As the engine, in turn."""
-        async with self._turns.turn():
+        async with self._calls.call():
             await self._engine.prefill(question, steps)
 
     async def first_token(self, question: Conversation) -> Mapping[str, float]:
         """As the engine, in turn."""
-        async with self._turns.turn():
+        async with self._calls.call():
             return await self._engine.first_token(question)
 
     async def close(self) -> None:
@@ -78,12 +79,12 @@ class BoundedEngine:
 class BoundedScorer:
     """A scorer whose callers take turns."""
 
-    def __init__(self, scorer: Scorer, turns: Turns) -> None:
-        self._scorer, self._turns = scorer, turns
+    def __init__(self, scorer: Scorer, calls: Calls) -> None:
+        self._scorer, self._calls = scorer, calls
 
     async def score(self, question: Conversation, steps: Sequence[str]) -> Scores:
         """As the scorer, in turn."""
-        async with self._turns.turn():
+        async with self._calls.call():
             return await self._scorer.score(question, steps)
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from inference.conversation import Conversation, Message
@@ -200,7 +200,16 @@ class RecordedSettings(_Settings):
         return {"kind": self.kind, "file": sha256_file(self.file), "noise": self.noise.model_dump()}
 
 
-ScorerSettings = Annotated[PrmSettings | SelfEvaluationSettings | RecordedSettings, Field(discriminator="kind")]
+def _kind(settings: Any) -> Any:
+    return settings.get("kind", "prm") if isinstance(settings, dict) else getattr(settings, "kind", None)
+
+
+ScorerSettings = Annotated[
+    Annotated[PrmSettings, Tag("prm")]
+    | Annotated[SelfEvaluationSettings, Tag("self-evaluation")]
+    | Annotated[RecordedSettings, Tag("recorded")],
+    Discriminator(_kind),
+]
 
 
 class EnginesFile(_Settings):
