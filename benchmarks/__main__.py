@@ -12,9 +12,9 @@ from kde.terminal import print_table
 def main() -> None:
     results: dict[str, Result] = solving.run() | tables.run() | decisions.run()
     if find_spec("torch") is not None:
-        from benchmarks import decoding  # noqa: PLC0415  needs torch
+        from benchmarks import decoding, episodes  # noqa: PLC0415  need torch
 
-        results |= decoding.run()
+        results |= decoding.run() | episodes.run()
     path = Path(__file__).parent / "results.json"
     path.write_text(json.dumps({name: result.document() for name, result in results.items()}, indent=2) + "\n")
     rows = [(name, f"{r.value:.3g}", r.unit, r.goal, "yes" if r.holds else "NO") for name, r in results.items()]
