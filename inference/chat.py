@@ -1,4 +1,4 @@
-"""What a tokenizer knows: its chat prompt, and the mark at the end of a scored step."""
+"""A tokenizer in this process: its chat prompt, and the mark at the end of a scored step."""
 
 from transformers import PreTrainedTokenizerBase
 
@@ -8,12 +8,22 @@ from inference.engines.settings import ChatSettings
 from inference.scorers.base import STEP_TAG
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, question: Conversation, chat: ChatSettings) -> list[int]:
-    """Token ids of a conversation, up to where the answer begins."""
-    text = tokenizer.apply_chat_template(
-        chat.messages(question), add_generation_prompt=True, tokenize=False, **chat.template_arguments
-    )
-    return list(tokenizer.encode(str(text), add_special_tokens=False))
+class LocalTokens:
+    """What a tokenizer in this process makes of conversations and text."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, chat: ChatSettings) -> None:
+        self._tokenizer, self._chat = tokenizer, chat
+
+    async def question_ids(self, question: Conversation) -> tuple[int, ...]:
+        """Token ids of a conversation, up to where the answer begins."""
+        text = self._tokenizer.apply_chat_template(
+            self._chat.messages(question), add_generation_prompt=True, tokenize=False, **self._chat.template_arguments
+        )
+        return await self.text_ids(str(text))
+
+    async def text_ids(self, text: str) -> tuple[int, ...]:
+        """Token ids of a piece of text."""
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
 
 def step_tag_id(tokenizer: PreTrainedTokenizerBase) -> int:

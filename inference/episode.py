@@ -209,7 +209,7 @@ class _Route:
             author=Author.STRONG,
             text=step.text,
             stop=step.stop,
-            tokens=len(step.token_ids),
+            tokens=step.tokens,
             discarded_tokens=proposed.tokens,
             seed=seed,
             regenerate_seconds=seconds,
@@ -257,7 +257,7 @@ async def _gathered(problem: Problem, settings: EpisodeSettings, steps: AsyncGen
 
 
 def _record(author: Author, step: Step, seed: int, seconds: float) -> StepRecord:
-    return StepRecord(author, step.text, step.stop, len(step.token_ids), seed=seed, propose_seconds=seconds)
+    return StepRecord(author, step.text, step.stop, step.tokens, seed=seed, propose_seconds=seconds)
 
 
 async def _timed(work: Awaitable[Answer]) -> tuple[Answer, float]:

@@ -96,7 +96,7 @@ class MeteredEngine:
         """As the engine."""
         with self._meter.call():
             step = await self._engine.propose(question, steps, seed=seed)
-        self._meter.tokens += len(step.token_ids)
+        self._meter.tokens += step.tokens
         return step
 
     async def prefill(self, question: Conversation, steps: Sequence[Step]) -> None:

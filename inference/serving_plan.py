@@ -26,8 +26,6 @@ def planned_servers(file: Path, engines: EnginesFile, logs: Path) -> list[Server
     if not found:
         remedy = "add [weak.serve], [strong.serve] or [scorer.serve] to what is to run here: `trim engines example` shows one"
         raise InputError(file, field="serve", value=None, remedy=remedy)
-    for server in found:
-        _refuse_taken(file, server)
     return found
 
 
@@ -41,10 +39,11 @@ def _replicas(file: Path, name: str, settings: ModelSettings, logs: Path) -> Ite
     if len(serve.gpus) % len(urls):
         remedy = f"{len(urls)} replicas share them evenly"
         raise InputError(file, field=f"{name}.serve.gpus", value=list(serve.gpus), remedy=remedy)
+    places = [_free_address(file, name, url) for url in urls]
     each = len(serve.gpus) // len(urls)
     tag = _step_tag(settings.model) if name == "scorer" else None
     secret = {} if settings.api_key_env is None else {"VLLM_API_KEY": _secret(file, name, settings.api_key_env)}
-    for index, url in enumerate(urls):
+    for index, (host, port) in enumerate(places):
         own = name if len(urls) == 1 else f"{name}-{index}"
         model = ServedModel(
             own,
@@ -55,24 +54,21 @@ def _replicas(file: Path, name: str, settings: ModelSettings, logs: Path) -> Ite
             environment=secret | serve.environment,
             served_as=settings.served_model or name,
         )
-        host, port = _address(file, name, url)
         yield ServerProcess(model, host, port, logs / f"{own}.log")
 
 
-def _address(file: Path, name: str, url: str) -> tuple[str, int]:
+def _free_address(file: Path, name: str, url: str) -> tuple[str, int]:
+    """Host and port of a URL, where a server can listen at the moment."""
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname is None or parts.port is None or parts.path.strip("/"):
         raise InputError(file, field=f"{name}.urls", value=url, remedy="a server of ours listens at http://HOST:PORT")
-    return parts.hostname, parts.port
-
-
-def _refuse_taken(file: Path, server: ServerProcess) -> None:
-    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in parts.hostname else socket.AF_INET
     try:
-        socket.create_server((server.host, server.port), family=family).close()
+        socket.create_server((parts.hostname, parts.port), family=family).close()
     except OSError as error:
         remedy = f"it cannot listen there ({error.strerror}): stop what does, or choose another address"
-        raise InputError(file, field=f"{server.model.name} url", value=server.url, remedy=remedy) from error
+        raise InputError(file, field=f"{name}.urls", value=url, remedy=remedy) from error
+    return parts.hostname, parts.port
 
 
 def _step_tag(model: str) -> int:

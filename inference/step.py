@@ -28,7 +28,7 @@ class Stop(StrEnum):
     LENGTH = "length"
     """The token limit of a step."""
     DEGENERATE = "degenerate"
-    """Nothing but separators came."""
+    """Nothing but white space and punctuation came, again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,21 @@ class Step:
     Attributes:
         text: the step without its separator or end mark.
         token_ids: everything that was decoded, separator and end mark included.
-        vocabulary: fingerprint of the tokenizer that the ids belong to (see `PROBE`).
+        vocabulary: fingerprint of the tokenizer that the ids belong to (see `PROBE`); empty where the engine gives no ids.
         stop: why it ended.
+        counted: tokens that were decoded, where the engine gives no ids.
     """
 
     text: str
     token_ids: tuple[int, ...]
     vocabulary: str
     stop: Stop
+    counted: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that were decoded for it."""
+        return len(self.token_ids) or self.counted
 
     @property
     def separator(self) -> str:
@@ -57,8 +64,8 @@ class Step:
 
     @property
     def ends_answer(self) -> bool:
-        """Whether nothing comes after it: the model stopped, or the answer is boxed."""
-        return self.stop is Stop.END or boxed_answer(self.text) is not None
+        """Whether nothing comes after it: the model stopped, ran into nothing but degenerate text, or the answer is boxed."""
+        return self.stop in {Stop.END, Stop.DEGENERATE} or boxed_answer(self.text) is not None
 
 
 PROBE = "Answer: 1,234.5 = \\frac{x}{7}\n\nSo \u2211 \u2260 \u6570 thus\tit'S 'done'\n \n\nEND"
@@ -85,3 +92,8 @@ def solution_text(steps: Sequence[Written]) -> str:
 def separator_after(stop: Stop) -> str:
     """What stands between a step that ended so and the next."""
     return SEPARATOR if stop is Stop.SEPARATOR else ""
+
+
+def is_degenerate(text: str) -> bool:
+    """Whether a text says nothing: no letter and no digit in it."""
+    return not any(map(str.isalnum, text))

@@ -4,7 +4,6 @@ Each has its own process group and log file, and ends with this process however 
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from types import TracebackType
 import httpx
 
 from inference.engines.base import EngineError
+from inference.vllm_flags import CPU_FLAGS, pooling_flags
 from kde.errors import InputError
 
 READY_SECONDS = 240.0
@@ -27,13 +27,10 @@ READY_SECONDS = 240.0
 _STOP_SECONDS = 5.0
 _TAIL_LINES = 3
 _TAIL_BYTES = 20_000
-_CPU_FLAGS = (
-    *("--enforce-eager", "--dtype", "float32", "--kv-cache-memory-bytes", "67108864", "--block-size", "32"),
-    *("--max-num-seqs", "64", "--max-num-batched-tokens", "2048", "--distributed-executor-backend", "uni"),
-)
 _QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _CPU_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",  # else the first log-probabilities wait for a compiler
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # otherwise every server binds to the first core
 }
@@ -68,10 +65,10 @@ class ServedModel:
         return [
             *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.model)),
             *("--served-model-name", self.served_as or self.name, "--host", host, "--port", str(port)),
-            "--disable-uvicorn-access-log",
-            *(() if self.gpus else _CPU_FLAGS),
+            *("--disable-uvicorn-access-log", "--enable-prompt-tokens-details"),
+            *(() if self.gpus else CPU_FLAGS),
             *(("--tensor-parallel-size", str(len(self.gpus))) if len(self.gpus) > 1 else ()),
-            *self._pooling(),
+            *(() if self.step_tag_id is None else pooling_flags(self.step_tag_id)),
             *self.flags,
         ]
 
@@ -85,12 +82,6 @@ class ServedModel:
         else:
             own |= _CPU_ENVIRONMENT
         return own | dict(self.environment)
-
-    def _pooling(self) -> Sequence[str]:
-        if self.step_tag_id is None:
-            return ()
-        pooler = {"tok_pooling_type": "STEP", "step_tag_id": self.step_tag_id}
-        return ("--runner", "pooling", "--pooler-config", json.dumps(pooler))
 
 
 @dataclass(slots=True)

@@ -110,13 +110,13 @@ def test_the_solvers_page_goes_on_from_the_tour(walked: Path) -> None:
 def test_the_page_of_policies_goes_on_from_the_tour(walked: Path) -> None:
     page = (ROOT / "docs" / "policies.md").read_text()
     (commands,) = blocks(page, "sh")
-    output = run(commands, walked, 280)
+    output = run(commands, walked)
     assert "budget:TOKENS up to 60" in output
     assert "share of the optimum's lead" in output
     assert list((walked / "runs" / "budget" / "episodes").glob("*.parquet"))
     (program,) = blocks(page, "python")
     (walked / "play.py").write_text(program)
-    assert run("python play.py", walked, 60).startswith("7 features, return ")
+    assert run("python play.py", walked).startswith("7 features, return ")
 
 
 def test_the_page_of_policies_names_every_form() -> None:
@@ -124,6 +124,20 @@ def test_the_page_of_policies_names_every_form() -> None:
     families = {form.strip().partition(":")[0] for form in FORMS.replace(" or ", ",").split(",")}
     named = set(re.findall(r"^\| `([a-z-]+)", page, re.MULTILINE))
     assert families <= named
+
+
+@pytest.mark.models
+def test_the_page_of_evaluation_runs(tmp_path: Path) -> None:
+    (commands,) = blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh")
+    run(commands, tmp_path)
+    assert (tmp_path / "study-report" / "index.html").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_the_commands_on_released_data_run(reference: Path, tmp_path: Path) -> None:
+    for commands in blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh data"):
+        run(f"export TRIM_DATA={reference}\n{commands}", tmp_path)
+    assert (tmp_path / "routers.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.models

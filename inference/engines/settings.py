@@ -66,18 +66,18 @@ class ModelSettings(_Settings):
     """Where a model runs.
 
     Attributes:
-        backend: `server` is asked over HTTP, `transformers` runs in this process.
+        backend: `server` is asked over HTTP; `vllm` and `transformers` run in this process.
         model: directory or name; what is loaded here, or what a server is started with.
         urls: of a server's replicas; with none, a server of `model` is started for the run and stopped after it.
         served_model: its name at the endpoint; None takes the first that the endpoint lists.
         api_key_env: environment variable that holds the endpoint's bearer key.
-        in_flight: most calls under way.
-        deadline_seconds: of one call, retries and waiting for its turn included.
+        in_flight: most calls under way; the others wait in line.
+        deadline_seconds: of one call, retries and waiting in line included.
         chat: how conversations become prompts.
-        serve: how a server of it is started.
+        serve: how a server of it is started; its flags are also those of vLLM in this process.
     """
 
-    backend: Literal["server", "transformers"]
+    backend: Literal["server", "vllm", "transformers"]
     model: Annotated[str | None, Field(validate_default=True)] = None
     urls: Annotated[tuple[str, ...], Field(validate_default=True)] = ()
     served_model: str | None = None
@@ -120,24 +120,87 @@ class EngineSettings(ModelSettings):
     """A language model that writes steps.
 
     Attributes:
+        api: how a server is asked. `completions` is vLLM's: token ids are the truth of a prefix. `chat` is any OpenAI-compatible
+            endpoint's: text is.
+        continuation: how `chat` has a partial answer continued: `vllm` by continue_final_message, `prefix` by an assistant message
+            that is marked as a prefix, `instruction` by asking for the next step in words, where nothing else is offered.
         sampling: how steps are sampled.
     """
 
+    api: Literal["completions", "chat"] = "completions"
+    continuation: Literal["vllm", "prefix", "instruction"] = "vllm"
     sampling: Sampling = Sampling()
 
     def identity(self) -> dict[str, Any]:
-        """As of the model, with the sampling."""
-        return {**super().identity(), "sampling": self.sampling.model_dump()}
+        """As of the model, with how steps are asked for."""
+        return {**super().identity(), **self.model_dump(include={"api", "continuation", "sampling"})}
 
 
-class ScorerSettings(ModelSettings):
-    """A process reward model.
+class NoiseSettings(_Settings):
+    """What makes a scorer worse on purpose.
 
     Attributes:
-        kind: how steps are scored.
+        left_padding: padding tokens before the PRM's input, which it attends to.
+        padding_token: what they are.
+        logit_sigma: standard deviation of Gaussian noise on the logit of every score.
+        seed: of that noise.
     """
 
+    left_padding: int = Field(default=0, ge=0)
+    padding_token: str = "<|endoftext|>"  # noqa: S105  no secret
+    logit_sigma: float = Field(default=0.0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class PrmSettings(ModelSettings):
+    """A process reward model in the layout of Qwen2.5-Math-PRM."""
+
     kind: Literal["prm"] = "prm"
+    noise: NoiseSettings = NoiseSettings()
+
+
+class _UnpaddedNoise(_Settings):
+    logit_sigma: float = Field(default=0.0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+
+class SelfEvaluationSettings(_Settings):
+    """A language model of the same file grades every step.
+
+    Attributes:
+        by: which one.
+        noise: standard deviation and seed of noise on the logit.
+    """
+
+    kind: Literal["self-evaluation"]
+    by: Literal["weak", "strong"]
+    noise: _UnpaddedNoise = _UnpaddedNoise()
+
+    def identity(self) -> dict[str, Any]:
+        """What the scores depend on."""
+        return self.model_dump()
+
+
+class RecordedSettings(_Settings):
+    """Scores that were written down.
+
+    Attributes:
+        file: JSONL as `trim score --labels` writes it.
+        labels: the traces that were scored: JSON or JSONL in ProcessBench's format.
+        noise: standard deviation and seed of noise on the logit.
+    """
+
+    kind: Literal["recorded"]
+    file: Path
+    labels: Path
+    noise: _UnpaddedNoise = _UnpaddedNoise()
+
+    def identity(self) -> dict[str, Any]:
+        """What the scores depend on."""
+        return {"kind": self.kind, "file": sha256_file(self.file), "noise": self.noise.model_dump()}
+
+
+ScorerSettings = Annotated[PrmSettings | SelfEvaluationSettings | RecordedSettings, Field(discriminator="kind")]
 
 
 class EnginesFile(_Settings):
@@ -159,7 +222,7 @@ class EnginesFile(_Settings):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(path, field="content", value=str(error), remedy="write TOML") from error
         except ValidationError as error:
-            raise InputError.of_validation(path, error) from error
+            raise _complaint(path, error) from error
 
     def describe(self) -> dict[str, Any]:
         """What tells one fleet from another, without secrets; None where there is no model.
@@ -169,6 +232,13 @@ class EnginesFile(_Settings):
         """
         models = {"weak": self.weak, "strong": self.strong, "scorer": self.scorer}
         return {name: None if model is None else model.identity() for name, model in models.items()}
+
+
+def _complaint(path: Path, error: ValidationError) -> InputError:
+    """The first complaint, without the kind of scorer, which is no part of a field's name."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in {"prm", "self-evaluation", "recorded"}]
+    return InputError(path, field=".".join(place) or "content", value=first["input"], remedy=first["msg"])
 
 
 def is_url(place: str) -> bool:

@@ -1,90 +1,100 @@
-"""Steps from a vLLM OpenAI-compatible server."""
+"""Steps from a vLLM engine in this process."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, Field
+from vllm.sampling_params import RequestOutputKind, SamplingParams
 
+from inference.chat import LocalTokens
 from inference.conversation import Conversation
-from inference.engines.base import vocabulary_of
+from inference.engines.base import TOP_TOKENS, ContextFullError, Usage
+from inference.engines.pieces import Piece, decode_step
 from inference.engines.settings import EngineSettings
-from inference.step import PROBE, SEPARATOR, Step, Stop
-from inference.vllm_api import VllmApi
-
-_NEUTRAL = {
-    "top_k": 0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-}
-"""Said explicitly: otherwise the server takes them from the model's generation_config.json."""
-
-
-class _Choice(BaseModel):
-    text: str
-    token_ids: list[int] = Field(min_length=1)
-    finish_reason: Literal["stop", "length"]
-    stop_reason: str | int | None = None
-
-
-class _Completion(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
+from inference.prompts import Prompts
+from inference.step import SEPARATOR, Step, Stop
+from inference.vllm_thread import VllmModel
 
 
 class VllmEngine:
-    """Proposes steps with the model that a server serves; prompts go out as token ids."""
+    """Proposes steps with a model on the vLLM thread; the KV cache of a prefix serves whoever asks next.
 
-    def __init__(self, settings: EngineSettings) -> None:
-        self._api = VllmApi(settings.urls[0], settings.chat)
-        self._sampling = settings.sampling
+    Attributes:
+        usage: what it was asked so far.
+    """
+
+    def __init__(self, model: VllmModel, settings: EngineSettings) -> None:
+        self._model, self._sampling, self._name = model, settings.sampling, str(settings.model)
+        self._prompts = Prompts(LocalTokens(model.tokenizer, settings.chat))
+        self._context = model.context
+        self.usage = Usage()
 
     async def propose(self, question: Conversation, steps: Sequence[Step], *, seed: int) -> Step:
         """Write the next step.
 
         Raises:
-            EngineError: the server refuses the prefix or does not answer.
+            ContextFullError: the prefix leaves no room in the model's context.
+            EngineError: vLLM failed.
         """
-        body = {
-            "prompt": await self._prefix(question, steps),
-            "max_tokens": self._sampling.max_step_tokens,
-            "temperature": self._sampling.temperature,
-            "seed": seed,
-            "stop": [SEPARATOR],
-            "include_stop_str_in_output": True,
-            "return_token_ids": True,
-            **_NEUTRAL,
-            "top_p": self._sampling.top_p,
-        }
-        (choice, *_) = (await self._api.post("/v1/completions", body, _Completion)).choices
-        return Step(choice.text.split(SEPARATOR)[0], tuple(choice.token_ids), await self._vocabulary(), _stop(choice))
+        prefix = await self._prefix(question, steps)
+        limit = min(self._context - len(prefix), self._sampling.max_step_tokens)
+
+        async def decode(pieces: Sequence[Piece], limit: int, seed: int) -> Piece:
+            return await self._decode(prefix + [token for piece in pieces for token in piece.token_ids], limit, seed)
+
+        return await decode_step(decode, limit=limit, seed=seed, vocabulary=await self._prompts.vocabulary())
 
     async def prefill(self, question: Conversation, steps: Sequence[Step]) -> None:
-        """Let the server encode a prefix: one token is decoded behind it and thrown away.
+        """Encode a prefix: one token is decoded behind it and thrown away.
 
         Raises:
-            EngineError: the server refuses the prefix or does not answer.
+            ContextFullError: the prefix leaves no room in the model's context.
+            EngineError: vLLM failed.
         """
-        body = {"prompt": await self._prefix(question, steps), "max_tokens": 1, "return_token_ids": True}
-        await self._api.post("/v1/completions", body, _Completion)
+        prefix = await self._prefix(question, steps)
+        parameters = SamplingParams(temperature=0, max_tokens=1, detokenize=False, output_kind=_FINAL)
+        output = await self._model.ask(prefix, parameters)
+        self.usage.add_prefill(prompt=len(prefix), cached=output.num_cached_tokens, decoded=1)
 
-    async def _vocabulary(self) -> str:
-        return vocabulary_of(await self._api.text_ids(PROBE))
+    async def first_token(self, question: Conversation) -> Mapping[str, float]:
+        """Log-probabilities of the likeliest first tokens of an answer.
 
-    async def _prefix(self, question: Conversation, steps: Sequence[Step]) -> list[int]:
-        vocabulary = await self._vocabulary()
-        prompt = list(await self._api.prompt_ids(question))
-        for step in steps:
-            same = step.vocabulary == vocabulary
-            prompt += step.token_ids if same else await self._api.text_ids(step.text + step.separator)
-        return prompt
+        Raises:
+            ContextFullError: the conversation leaves no room in the model's context.
+            EngineError: vLLM failed.
+        """
+        prefix = await self._prefix(question, ())
+        parameters = SamplingParams(temperature=0, max_tokens=1, logprobs=TOP_TOKENS, output_kind=_FINAL)
+        output = await self._model.ask(prefix, parameters)
+        self.usage.add_call(prompt=len(prefix), cached=output.num_cached_tokens, decoded=1)
+        (first,) = output.outputs[0].logprobs
+        return {str(found.decoded_token): found.logprob for found in first.values()}
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._api.close()
+        """Nothing: the thread releases its models."""
+
+    async def _prefix(self, question: Conversation, steps: Sequence[Step]) -> list[int]:
+        prefix = await self._prompts.prefix_ids(question, steps)
+        if len(prefix) >= self._context:
+            raise ContextFullError.of(self._name, tokens=len(prefix), context=self._context)
+        return prefix
+
+    async def _decode(self, ids: list[int], limit: int, seed: int) -> Piece:
+        parameters = SamplingParams(
+            temperature=self._sampling.temperature,
+            top_p=self._sampling.top_p,
+            max_tokens=limit,
+            seed=seed,
+            stop=[SEPARATOR],
+            include_stop_str_in_output=True,
+            output_kind=_FINAL,
+            skip_clone=True,  # it is ours alone, and copying takes longer than decoding a token
+        )
+        output = await self._model.ask(ids, parameters)
+        decoded = output.outputs[0]
+        self.usage.add_call(prompt=len(ids), cached=output.num_cached_tokens, decoded=len(decoded.token_ids))
+        written = tuple(decoded.token_ids)
+        stop = Stop.SEPARATOR if decoded.stop_reason == SEPARATOR else _STOPS[decoded.finish_reason]
+        return Piece(decoded.text.split(SEPARATOR)[0], written, stop, len(written))
 
 
-def _stop(choice: _Choice) -> Stop:
-    if choice.finish_reason == "length":
-        return Stop.LENGTH
-    return Stop.SEPARATOR if choice.stop_reason == SEPARATOR else Stop.END
+_FINAL = RequestOutputKind.FINAL_ONLY
+_STOPS = {"stop": Stop.END, "length": Stop.LENGTH}

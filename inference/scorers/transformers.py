@@ -7,37 +7,35 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from inference.batching import Batcher
-from inference.chat import prompt_ids, step_tag_id
+from inference.chat import LocalTokens, step_tag_id
 from inference.conversation import Conversation
-from inference.engines.base import ContextFullError
-from inference.engines.settings import ChatSettings
+from inference.engines.settings import PrmSettings
+from inference.prompts import Prompts
 from inference.scorers.base import Scores
 from inference.scorers.process_reward_model import ProcessRewardModel
+from inference.scorers.windows import PrmInputs
 
 
 class TransformersScorer:
     """Scores with the `Qwen2ForProcessRewardModel` in a directory."""
 
-    def __init__(self, directory: Path, chat: ChatSettings, *, largest_batch: int = 64) -> None:
-        self._name, self._chat = str(directory), chat
-        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
+    def __init__(self, settings: PrmSettings, *, largest_batch: int = 64) -> None:
+        directory = Path(str(settings.model))
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
+        self._name = str(directory)
         self._model = ProcessRewardModel.load(directory).eval()
         self._context: int = self._model.model.config.max_position_embeddings
-        self._step_tag = step_tag_id(self._tokenizer)
+        self._step_tag = step_tag_id(tokenizer)
         self._batcher: Batcher[list[int], tuple[float, ...]] = Batcher(self._score, largest=largest_batch)
+        self._inputs = PrmInputs(Prompts(LocalTokens(tokenizer, settings.chat)), settings, self._batcher.ask)
 
     async def score(self, question: Conversation, steps: Sequence[str]) -> Scores:
         """Scores of all steps.
 
         Raises:
-            ContextFullError: the solution is longer than the model's context.
+            ContextFullError: a step is longer than the model's context.
         """
-        ids = prompt_ids(self._tokenizer, question, self._chat)
-        for step in steps:
-            ids += [*self._tokenizer.encode(step, add_special_tokens=False), self._step_tag]
-        if len(ids) > self._context:
-            raise ContextFullError(self._name, tokens=len(ids), context=self._context)
-        return Scores(await self._batcher.ask(ids))
+        return await self._inputs.score(question, steps, context=self._context, model=self._name)
 
     async def close(self) -> None:
         """Finish the batch under way and end the thread."""

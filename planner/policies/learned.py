@@ -47,10 +47,13 @@ class LearnedPolicy:
     table_hash: str = ""
     _beliefs: BeliefUpdate = field(init=False, repr=False, compare=False)
     _featurizer: Featurizer = field(init=False, repr=False, compare=False)
+    _doubles: tuple[tuple[Array, Array], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_beliefs", BeliefUpdate(self.pomdp))
         object.__setattr__(self, "_featurizer", Featurizer.of(self.pomdp, self.features))
+        doubles = tuple((weights.astype(np.float64), biases.astype(np.float64)) for weights, biases in self.layers)
+        object.__setattr__(self, "_doubles", doubles)
 
     @property
     def needs(self) -> Need:
@@ -87,10 +90,10 @@ class LearnedPolicy:
         Row by row, a matrix product for each: one product for all of them would round a row by how many others there are.
         """
         hidden = features[:, None, :]
-        for weights, biases in self.layers[:-1]:
-            hidden = np.tanh(hidden @ weights.astype(np.float64) + biases)
-        weights, biases = self.layers[-1]
-        return np.asarray((hidden @ weights.astype(np.float64) + biases)[:, 0, 0], dtype=np.float64)
+        for weights, biases in self._doubles[:-1]:
+            hidden = np.tanh(hidden @ weights + biases)
+        weights, biases = self._doubles[-1]
+        return np.asarray((hidden @ weights + biases)[:, 0, 0], dtype=np.float64)
 
     def save(self, directory: Path) -> str:
         """Write `learned.safetensors` and `learned.json`; return the content hash."""

@@ -7,7 +7,7 @@ import pytest
 
 from inference.conversation import asked
 from inference.engines.base import ContextFullError, EngineError
-from inference.engines.settings import ChatSettings, Sampling
+from inference.engines.settings import EngineSettings, PrmSettings, Sampling
 from inference.engines.transformers import TransformersEngine
 from inference.fleet import EngineKind, Fleet, engines_at, open_fleet
 from inference.lab import CHECKPOINTS
@@ -56,7 +56,13 @@ async def test_text_is_the_truth_where_vocabularies_differ(fleet: Fleet) -> None
 
 
 async def test_a_step_is_cut_at_the_token_limit_and_a_full_context_is_an_error() -> None:
-    engine = TransformersEngine(CHECKPOINTS / "strong", Sampling(temperature=0, max_step_tokens=3), ChatSettings())
+    engine = TransformersEngine(
+        EngineSettings(
+            backend="transformers",
+            model=str(CHECKPOINTS / "strong"),
+            sampling=Sampling(temperature=0, max_step_tokens=3),
+        )
+    )
     step = await engine.propose(asked(PROBLEMS[0].problem), (), seed=0)
     assert (len(step.token_ids), step.stop) == (3, Stop.LENGTH)
     long = Step("x", step.token_ids * 2000, step.vocabulary, Stop.SEPARATOR)
@@ -81,7 +87,7 @@ async def test_scores_do_not_depend_on_the_batch_and_know_right_from_wrong(fleet
 
 
 async def test_a_solution_beyond_the_prms_context_is_an_error() -> None:
-    scorer = TransformersScorer(CHECKPOINTS / "prm", ChatSettings())
+    scorer = TransformersScorer(PrmSettings(backend="transformers", model=str(CHECKPOINTS / "prm")))
     with pytest.raises(ContextFullError, match="context"):
         await scorer.score(asked(PROBLEMS[0].problem), ["A:+3,6+3=9"] * 5000)
     await scorer.close()

@@ -41,7 +41,7 @@ def load(tmp_path: Path, text: str) -> EnginesFile:
 def test_every_setting_arrives(tmp_path: Path) -> None:
     engines = load(tmp_path, GOOD)
     assert engines.weak is not None
-    assert engines.weak.model_dump(mode="json", exclude={"model", "chat", "api"}) == {
+    assert engines.weak.model_dump(mode="json", exclude={"model", "chat", "api", "continuation"}) == {
         "backend": "server",
         "urls": ["http://127.0.0.1:8001", "http://127.0.0.1:8002"],
         "served_model": "weak",

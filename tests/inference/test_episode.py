@@ -19,7 +19,7 @@ from planner.local import LocalPlanner
 
 PROBLEM = Problem(id="p", problem="1+1", answer="2")
 PLANNER = LocalPlanner(None)
-FULL = ContextFullError("model", tokens=9, context=9)
+FULL = ContextFullError.of("model", tokens=9, context=9)
 
 
 def step(text: str, stop: Stop = Stop.SEPARATOR, tokens: int = 3) -> Step:

@@ -12,16 +12,17 @@ import pytest_asyncio
 
 from inference.concurrency import for_each
 from inference.conversation import asked
-from inference.engines.base import EngineError
-from inference.engines.settings import EngineSettings, Sampling, ScorerSettings
-from inference.engines.vllm import VllmEngine
+from inference.engines.base import ContextFullError, Engine, EngineError
+from inference.engines.bounded import BoundedEngine
+from inference.engines.server import ServerEngine
+from inference.engines.settings import EngineSettings, PrmSettings, Sampling
 from inference.episode import EpisodeSettings, Trio, routed_episode
 from inference.fleet import EngineKind, Fleet, open_fleet
 from inference.lab import CHECKPOINTS
 from inference.lab.shipped import lab_problems
 from inference.problems import Problem
 from inference.records import Episode
-from inference.scorers.vllm import VllmScorer
+from inference.scorers.server import ServerScorer
 from inference.step import Stop
 from inference.vllm_server import LocalServers, ServedModel
 from planner.local import LocalPlanner
@@ -35,6 +36,12 @@ PROBLEMS = lab_problems(40, seed=21)
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
     async with open_fleet(lab_fleet(EngineKind.VLLM_SERVER, 0.0), tmp_path_factory.mktemp("logs")) as fleet:
         yield fleet
+
+
+def url_of(engine: Engine) -> str:
+    assert isinstance(engine, BoundedEngine)
+    assert isinstance(engine._engine, ServerEngine)
+    return engine._engine._endpoint.where
 
 
 async def route_all(fleet: Fleet, problems: list[Problem]) -> dict[str, Episode]:
@@ -65,9 +72,8 @@ async def test_tokens_are_what_the_servers_count(served: Fleet) -> None:
     async def generated() -> tuple[float, float]:
         counts = []
         for engine in (served.weak, served.strong):
-            assert isinstance(engine, VllmEngine)
             async with httpx.AsyncClient() as client:
-                text = (await client.get(f"{engine._api.url}/metrics")).text
+                text = (await client.get(f"{url_of(engine)}/metrics")).text
             counts.append(
                 sum(map(float, re.findall(r"^vllm:generation_tokens_total\{.*\} (\S+)$", text, re.MULTILINE)))
             )
@@ -87,11 +93,10 @@ async def test_both_engines_share_the_vocabulary_of_the_embedded_one(served: Fle
 
 
 async def test_the_token_limit_cuts_a_step(served: Fleet) -> None:
-    assert isinstance(served.weak, VllmEngine)
-    engine = VllmEngine(
+    engine = ServerEngine(
         EngineSettings(
             backend="server",
-            urls=(served.weak._api.url,),
+            urls=(url_of(served.weak),),
             sampling=Sampling(temperature=0, max_step_tokens=2),
         )
     )
@@ -101,11 +106,10 @@ async def test_the_token_limit_cuts_a_step(served: Fleet) -> None:
 
 
 async def test_a_refused_request_says_what_the_server_said(served: Fleet) -> None:
-    with pytest.raises(EngineError, match="400"):
+    with pytest.raises(ContextFullError, match="context of 512"):
         await served.weak.propose(asked("7+7\n" * 5000), (), seed=0)
-    assert isinstance(served.weak, VllmEngine)
-    wrong_kind = VllmScorer(
-        ScorerSettings(backend="server", urls=(served.weak._api.url,))
+    wrong_kind = ServerScorer(
+        PrmSettings(backend="server", urls=(url_of(served.weak),))
     )  # a generation server does not score
     with pytest.raises(EngineError, match="/pooling"):
         await wrong_kind.score(asked(PROBLEMS[0].problem), ["S:=1"])

@@ -1,0 +1,115 @@
+"""Metrics of policies and of families, with intervals."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.baselines.paired import PairedAnswers, Queries
+from inference.evaluate.comparison import Comparison, Results
+from inference.evaluate.families import FAMILIES, all_policies, family_of, parameter_of
+from kde.errors import InputError
+from planner.metrics import Outcome, measure
+
+
+def results(count: int = 400) -> Results:
+    difficulty = np.random.default_rng(0).random(count)
+    correct = {
+        "weak": difficulty < 0.4,
+        "strong": difficulty < 0.9,
+        "thr:0.2": difficulty < 0.6,
+        "thr:0.8": difficulty < 0.8,
+    }
+    tokens = {"weak": 0.0, "strong": 100.0, "thr:0.2": 10.0, "thr:0.8": 50.0}
+    return Results(
+        problems=tuple(f"{place:04}" for place in range(count)),
+        correct={name: values.astype(float) for name, values in correct.items()},
+        strong_tokens={name: np.full(count, value) for name, value in tokens.items()},
+    )
+
+
+def test_a_policys_metrics_are_those_of_the_demo() -> None:
+    found = results()
+    outcomes = {name: Outcome(found.problems, found.correct[name], found.strong_tokens[name]) for name in found.correct}
+    expected = measure(outcomes, weak="weak", strong="strong", rng=np.random.default_rng(0))["thr:0.2"]
+    policy = Comparison(found, seed=0).policy("thr:0.2")
+    for name in ("accuracy", "strong_tokens", "c", "pgr"):
+        ours, theirs = getattr(policy, name), getattr(expected, name)
+        assert ours.value == pytest.approx(theirs.estimate)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+    assert policy.ibc is not None
+    assert policy.ibc.value == pytest.approx((expected.accuracy.estimate - found.correct["weak"].mean()) / 10)
+
+
+def test_a_family_is_measured_on_its_envelope() -> None:
+    found = results()
+    family = Comparison(found, seed=0).family(["thr:0.2", "thr:0.8"])
+    weak, strong, low, high = (found.correct[name].mean() for name in ("weak", "strong", "thr:0.2", "thr:0.8"))
+    reached = (low - weak) / (strong - weak), (high - weak) / (strong - weak)
+    expected = 0.1 + 0.4 * (0.5 - reached[0]) / (reached[1] - reached[0])
+    assert family.cpt[0.5].value == pytest.approx(expected)
+    assert family.cpt[0.5].low < expected < family.cpt[0.5].high
+    assert family.cpt[0.95].value == math.inf
+    assert family.budgeted[0.10].value == pytest.approx(low)
+    assert family.budgeted[0.30].value == pytest.approx(low + (high - low) / 2)
+
+
+def test_a_router_that_knows_nothing_pays_in_proportion_and_one_that_knows_less() -> None:
+    found = results()
+    count = len(found.problems)
+    queries = Queries(("q",) * count)
+    answers = PairedAnswers(queries, found.correct["weak"], found.correct["strong"], found.strong_tokens["strong"])
+    comparison, problem = Comparison(found, seed=0), np.arange(count)
+    blind = comparison.query_level(answers, problem, np.zeros(count))
+    assert [blind.cpt[target].value for target in (0.5, 0.8, 0.95)] == pytest.approx([0.5, 0.8, 0.95])
+    assert blind.delta_ibc.value == pytest.approx(0)
+    knowing = comparison.query_level(answers, problem, answers.strong_correct - answers.weak_correct)
+    gap = (answers.strong_correct - answers.weak_correct).mean()
+    assert knowing.cpt[0.8].value == pytest.approx(0.8 * gap)
+
+
+def test_seeds_of_a_problem_are_drawn_together() -> None:
+    found = results(60)
+    answers = PairedAnswers(
+        Queries(("q",) * 120),
+        np.repeat(found.correct["weak"], 2),
+        np.repeat(found.correct["strong"], 2),
+        np.repeat(found.strong_tokens["strong"], 2),
+    )
+    problem, scores = np.repeat(np.arange(60), 2), np.repeat(np.random.default_rng(1).random(60), 2)
+    once = PairedAnswers(
+        Queries(("q",) * 60),
+        *(column[::2] for column in (answers.weak_correct, answers.strong_correct, answers.strong_tokens)),
+    )
+    comparison = Comparison(found, seed=0)
+    twice_found = comparison.query_level(answers, problem, scores)
+    once_found = comparison.query_level(once, np.arange(60), scores[::2])
+    assert twice_found.cpt[0.5].low == pytest.approx(once_found.cpt[0.5].low)
+    assert twice_found.cpt[0.5].high == pytest.approx(once_found.cpt[0.5].high)
+
+
+def test_the_two_models_alone_must_be_there_and_differ() -> None:
+    found = results()
+    with pytest.raises(InputError, match="two models alone"):
+        Comparison(
+            Results(found.problems, {"weak": found.correct["weak"]}, {"weak": found.strong_tokens["weak"]}), seed=0
+        )
+    same = {**found.correct, "strong": found.correct["weak"]}
+    with pytest.raises(InputError, match="M_s alone must be better"):
+        Comparison(Results(found.problems, same, found.strong_tokens), seed=0)
+
+
+@given(st.sampled_from(FAMILIES), st.floats(0, 1))
+def test_every_policy_has_its_family(family: object, setting: float) -> None:
+    prefix, name, parameter = (getattr(family, field) for field in ("prefix", "name", "parameter"))
+    assert family_of(f"{prefix}:{setting!r}") == name
+    assert parameter_of(f"{prefix}:{setting!r}") == parameter
+
+
+def test_all_policies_are_named_once() -> None:
+    found = all_policies([0.001, 0.002], without=["agg"])
+    assert len(set(found)) == len(found)
+    assert {"weak", "strong", "rsd", "pomdp:0.001", "oracle:0.002"} <= set(found)
+    assert not any(policy.startswith("agg") for policy in found)

@@ -1,0 +1,118 @@
+"""A study from nothing to its page: real models, a planner process, a browser."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
+
+from inference.evaluate.evaluate_cli import app as evaluate
+from inference.evaluate.report_cli import app as report
+from inference.records import read_episodes
+from kde.errors import ArtefactError, InputError
+
+pytestmark = pytest.mark.models
+POLICIES = ("thr:0.3", "thr:0.9", "pomdp:0.002", "budget:20", "oracle:0.002", "random:0.3")
+
+
+def run(out: Path, *more: str) -> None:
+    options = ["--lab", "--problems", "20", "--calibration", "60", "--lambda", "0.002", "--out", str(out), "--json"]
+    evaluate([*options, "--policies", *POLICIES, *more], result_action="return_value")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("study")
+    run(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def summary(study: Path) -> dict[str, list[dict[str, object]]]:
+    found: dict[str, list[dict[str, object]]] = json.loads((study / "summary.json").read_text())
+    return found
+
+
+def test_every_policy_has_its_row_and_the_oracle_dominates(summary: dict[str, list[dict[str, object]]]) -> None:
+    rows = {str(row["policy"]): row for row in summary["policies"]}
+    assert list(rows) == ["weak", "strong", *POLICIES]
+    accuracy = {name: row["accuracy"]["value"] for name, row in rows.items()}  # type: ignore[index]
+    assert accuracy["oracle:0.002"] >= max(accuracy[name] for name in POLICIES)
+    assert accuracy["strong"] > accuracy["weak"]
+    for row in rows.values():
+        assert sum(row["interventions"].values()) == pytest.approx(1)  # type: ignore[attr-defined]
+    families = {str(row["family"]) for row in summary["families"]}
+    assert {"TRIM-Thr", "TRIM-POMDP", "hard budget", "step oracle", "random"} == families
+
+
+def test_the_hard_budget_is_kept_to_but_for_the_last_step(study: Path) -> None:
+    """A budget is spent by expected tokens; what a step really takes shows afterwards, and the next decision knows it."""
+    episodes = read_episodes(study / "runs" / "budget-20" / "0" / "episodes")
+    for steps in episodes["steps"].to_list():
+        strong = [step["tokens"] for step in steps if step["author"] == "strong"]
+        assert sum(strong[:-1]) <= 20
+
+
+def test_a_study_grows_without_making_anything_again(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grown = tmp_path / "study"
+    shutil.copytree(study, grown)
+    before = {path: path.read_bytes() for path in grown.glob("runs/*/0/episodes/*.parquet")}
+    run(grown, "thr:0.5")
+    told = json.loads(capsys.readouterr().out)
+    assert [row["policy"] for row in told["policies"]] == ["weak", "strong", *POLICIES, "thr:0.5"]
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_another_studys_directory_is_refused(study: Path) -> None:
+    options = ["--lab", "--problems", "25", "--out", str(study)]
+    with pytest.raises(InputError, match="study of other problems"):
+        evaluate(options, result_action="return_value")
+
+
+def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="trim evaluate"):
+        report([str(tmp_path)], result_action="return_value")
+    with pytest.raises(InputError, match="name a study"):
+        report([], result_action="return_value")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("there is no Chromium here (Debian: chromium and chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,1000"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as opened:
+        yield opened
+
+
+def test_the_page_shows_any_episode_step_by_step(study: Path, tmp_path: Path, browser: webdriver.Chrome) -> None:
+    report([str(study), "--out", str(tmp_path / "page")], result_action="return_value")
+    assert (tmp_path / "page" / "costs.png").read_bytes().startswith(b"\x89PNG")
+    browser.get((tmp_path / "page" / "index.html").as_uri())
+    problems = Select(browser.find_element(By.ID, "problem"))
+    policies = Select(browser.find_element(By.ID, "policy"))
+    assert [option.text for option in policies.options] == ["weak", "strong", *POLICIES]
+    episodes = {
+        row["problem_id"]: row for row in read_episodes(study / "runs" / "pomdp-0.002" / "0" / "episodes").to_dicts()
+    }
+    policies.select_by_visible_text("pomdp:0.002")
+    for name in [option.text for option in problems.options]:
+        problems.select_by_visible_text(name)
+        texts = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#episode td.step")]
+        assert texts == [step["text"] for step in episodes[name]["steps"]]
+        authors = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#episode td.author")]
+        assert authors == [step["author"] for step in episodes[name]["steps"]]
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#episode .belief")) == len(texts)
+    assert browser.find_elements(By.TAG_NAME, "img")
+    assert not browser.get_log("browser")  # type: ignore[no-untyped-call]
