@@ -9,6 +9,7 @@ from inference.conversation import Conversation
 from inference.engines.base import Engine, EngineError, Grader, Usage
 from inference.scorers.base import Scorer, Scores
 from inference.step import Step
+from inference.turns import Line
 
 
 class Model(Engine, Grader, Protocol):
@@ -18,17 +19,17 @@ class Model(Engine, Grader, Protocol):
 
 
 class Turns:
-    """Lets callers through in the order in which they come.
+    """Lets callers through by their place in line.
 
     Args:
         name: of what they wait for, for messages.
         in_flight: most of them at once.
-        deadline_seconds: of each, waiting included.
+        deadline_seconds: of each, from its turn on: how long the line is does not make a call late.
     """
 
     def __init__(self, name: str, *, in_flight: int, deadline_seconds: float) -> None:
         self._name, self._deadline = name, deadline_seconds
-        self._free = asyncio.Semaphore(in_flight)
+        self._line = Line(in_flight)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -38,7 +39,7 @@ class Turns:
             EngineError: it was not done by the deadline.
         """
         try:
-            async with asyncio.timeout(self._deadline), self._free:
+            async with self._line.turn(), asyncio.timeout(self._deadline):
                 yield
         except TimeoutError as error:
             raise EngineError(f"{self._name}: no answer within the deadline of {self._deadline:g} s") from error
