@@ -12,9 +12,9 @@ from kde.terminal import print_table
 def main() -> None:
     results: dict[str, Result] = solving.run() | tables.run() | decisions.run()
     if find_spec("torch") is not None:
-        from benchmarks import decoding  # noqa: PLC0415  needs torch
+        from benchmarks import decoding, episodes  # noqa: PLC0415  need torch
 
-        results |= decoding.run()
+        results |= decoding.run() | episodes.run()
     if find_spec("vllm") is not None:
         from benchmarks import generation, prefill  # noqa: PLC0415  need vLLM
 

@@ -120,7 +120,7 @@ async def solo_steps(
     question = question or asked(problem.problem)
     written: list[Step] = []
     while ending_of(written, settings.limits) is None:
-        seed = _seed(problem, settings, len(written) + 1, author)
+        seed = step_seed(problem, settings, len(written) + 1, author)
         try:
             step, seconds = await _timed(engine.propose(question, written, seed=seed))
         except ContextFullError:
@@ -217,7 +217,7 @@ class _Route:
         return step, record
 
     def _seed(self, author: Author) -> int:
-        return _seed(self.problem, self.settings, len(self.written) + 1, author)
+        return step_seed(self.problem, self.settings, len(self.written) + 1, author)
 
 
 async def _gathered(problem: Problem, settings: EpisodeSettings, steps: AsyncGenerator[StepRecord]) -> Episode:
@@ -266,6 +266,7 @@ async def _timed(work: Awaitable[Answer]) -> tuple[Answer, float]:
     return await work, time.perf_counter() - began
 
 
-def _seed(problem: Problem, settings: EpisodeSettings, step: int, author: Author) -> int:
+def step_seed(problem: Problem, settings: EpisodeSettings, step: int, author: Author) -> int:
+    """What fixes the sampling of the `step`-th step by an author."""
     key = f"{settings.seed}/{problem.id}/{step}/{author.value}"
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest()) >> 1

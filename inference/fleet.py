@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from inference.engines.base import Engine, Usage
-from inference.engines.bounded import BoundedEngine, BoundedScorer, Calls
+from inference.engines.bounded import BoundedEngine, BoundedScorer, Turns
 from inference.engines.settings import (
     EngineSettings,
     EnginesFile,
@@ -152,5 +152,5 @@ def _unnamed(name: str) -> InputError:
     return InputError("models", field=f"--{name}", value=None, remedy="this policy needs it: name a directory or a URL")
 
 
-def _calls(name: str, settings: ModelSettings) -> Calls:
-    return Calls(name, in_flight=settings.in_flight, deadline_seconds=settings.deadline_seconds)
+def _calls(name: str, settings: ModelSettings) -> Turns:
+    return Turns(name, in_flight=settings.in_flight, deadline_seconds=settings.deadline_seconds)

@@ -35,7 +35,7 @@ def ahead_of_need() -> Iterator[None]:
         _place.reset(token)
 
 
-class Turns:
+class Line:
     """A semaphore that is passed on by place in line.
 
     Args:

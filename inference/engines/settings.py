@@ -72,7 +72,7 @@ class ModelSettings(_Settings):
         served_model: its name at the endpoint; None takes the first that the endpoint lists.
         api_key_env: environment variable that holds the endpoint's bearer key.
         in_flight: most calls under way; the others wait in line.
-        deadline_seconds: of one call, retries and waiting in line included.
+        deadline_seconds: of one call, from its turn on, retries included.
         chat: how conversations become prompts.
         serve: how a server of it is started; its flags are also those of vLLM in this process.
     """

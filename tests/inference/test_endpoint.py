@@ -12,7 +12,7 @@ import pytest
 
 from inference.conversation import asked
 from inference.engines.base import ContextFullError, EngineError
-from inference.engines.bounded import BoundedEngine, Calls
+from inference.engines.bounded import BoundedEngine, Turns
 from inference.engines.chat import ChatEngine
 from inference.engines.server import ServerEngine
 from inference.engines.settings import ChatSettings, EngineSettings, PrmSettings, Sampling
@@ -232,7 +232,7 @@ async def test_a_replica_that_dies_loses_nothing_and_repeats_nothing_to_the_call
 async def test_no_answer_ends_at_the_deadline(server: Server) -> None:
     server.delays["/v1/completions"] = 1.0
     settings = EngineSettings(backend="server", urls=(_url(server),), deadline_seconds=0.4)
-    engine = BoundedEngine(ServerEngine(settings), Calls("weak", in_flight=4, deadline_seconds=0.4))
+    engine = BoundedEngine(ServerEngine(settings), Turns("weak", in_flight=4, deadline_seconds=0.4))
     started = time.monotonic()
     with pytest.raises(EngineError, match="weak: no answer within the deadline of 0.4 s"):
         await engine.propose(QUESTION, (), seed=0)
@@ -242,7 +242,7 @@ async def test_no_answer_ends_at_the_deadline(server: Server) -> None:
 
 async def test_calls_wait_in_line(server: Server) -> None:
     server.delays["/v1/completions"] = 0.02
-    engine = BoundedEngine(ServerEngine(_engine(_url(server))), Calls("weak", in_flight=2, deadline_seconds=60))
+    engine = BoundedEngine(ServerEngine(_engine(_url(server))), Turns("weak", in_flight=2, deadline_seconds=60))
     await engine.propose(QUESTION, (), seed=99)
     server.asked.clear()
     done: list[int] = []

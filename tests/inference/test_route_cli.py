@@ -123,6 +123,7 @@ def test_models_may_come_from_a_file_and_problems_from_a_benchmark(tmp_path: Pat
         f'[{name}]\nbackend = "transformers"\nmodel = "{places[place]}"\n'
         for name, place in (("weak", "weak"), ("strong", "strong"), ("scorer", "prm"))
     )
+    models += 'kind = "prm"\n'
     (tmp_path / "engines.toml").write_text(models)
     asked = ["--problems", "gsm8k", "--data", str(reference), "--limit", "2", "--max-steps", "2", "--json"]
     engines = ["--engines", str(tmp_path / "engines.toml")]
