@@ -19,6 +19,7 @@ from inference.engines.settings import EnginesFile
 from inference.gateway.chat_request import ChatRequest
 from inference.gateway.metrics import GatewayMetrics
 from inference.gateway.settings import GatewaySettings
+from inference.problem_sets import PROBLEM_SETS
 from planner.policies.catalogue import FORMS
 from planner.service.settings import ServeSettings
 from tests.conftest import ROOT
@@ -187,6 +188,12 @@ def test_the_files_of_engines_of_the_generation_page_are_accepted(tmp_path: Path
         assert engines.weak is not None
         assert engines.strong is not None
         assert engines.scorer is not None
+
+
+def test_benchmarks_that_the_generation_page_names_exist() -> None:
+    named = set(re.findall(r"--problems (\w+) --data", GENERATION))
+    assert named
+    assert named <= set(PROBLEM_SETS)
 
 
 def test_commands_that_want_other_hardware_or_a_service_manager_are_commands() -> None:
