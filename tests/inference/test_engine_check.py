@@ -63,7 +63,8 @@ def serve() -> Iterator[Serve]:
 
 
 def engine(url: str, name: str = "weak", **more: Any) -> EnginesFile:
-    return EnginesFile.model_validate({name: {"backend": "server", "urls": [url], **more}})
+    kind = {"kind": "prm"} if name == "scorer" else {}
+    return EnginesFile.model_validate({name: {**kind, "backend": "server", "urls": [url], **more}})
 
 
 async def checked(engines: EnginesFile) -> Finding:
