@@ -67,7 +67,13 @@ class TrainingSettings(BaseModel):
         """
         named: dict[str, Any] = {}
         if learner is Learner.SEQ:
-            named = {"width": 32, "heads": 2, "episodes": 1024, "minibatches": 4}  # a transformer is slow
+            named = {
+                "width": 32,
+                "heads": 2,
+                "iterations": 600,
+                "episodes": 512,
+                "minibatches": 2,
+            }  # a transformer is slow
         if preset is Preset.PAPER:
             named |= {
                 "features": AggFeatures.PAPER,

@@ -153,7 +153,7 @@ def test_the_papers_preset_is_its_table() -> None:
     [
         (Learner.AGG, {"clip": 2.0}, "clip"),
         (Learner.AGG, {"iterations": 0}, "iterations"),
-        (Learner.SEQ, {"width": 30}, "width"),
+        (Learner.SEQ, {"width": 33}, "width"),
         (Learner.AGG, {"nonsense": 1}, "nonsense"),
     ],
 )
