@@ -5,9 +5,12 @@ from typing import Final
 
 CPU_FLAGS: Final = (
     *("--enforce-eager", "--dtype", "float32", "--kv-cache-memory-bytes", "67108864", "--block-size", "32"),
-    *("--max-num-seqs", "64", "--max-num-batched-tokens", "2048", "--distributed-executor-backend", "uni"),
+    *("--max-num-seqs", "64", "--distributed-executor-backend", "uni", "--no-enable-chunked-prefill"),
 )
-"""Without a GPU: a small cache in blocks that a step fills, and no compilation."""
+"""Without a GPU: a small cache in blocks that a step fills, and no compilation.
+
+Prompts are taken in whole: vLLM takes back a seeded request's random numbers after a part of its prompt, and no generator on the CPU can.
+"""
 
 
 def pooling_flags(step_tag_id: int) -> list[str]:

@@ -40,7 +40,6 @@ _LAMBDAS = (0.0005, 0.002, 0.008)
 _PROBLEM_SEED = 3
 """Stream of the lab problems that studies use; no planner is fitted on them."""
 _LEFT_OUT = {
-    "agg": "TRIM-Agg: not trained on the lab by this command yet",
     "Smoothie": "needs three generators or more: with two, nothing tells who is right",
     "AutoMix": "needs a model that can judge an answer: the lab's models only write arithmetic (AutoMix-PRM stands for it)",
     "SpecReason": "needs a base model that grades steps from 0 to 9: the lab's cannot",
@@ -92,7 +91,8 @@ async def _finish(
         async with open_fleet(engines, study.out / "logs") as fleet:
             runner = CellRunner(engines, fleet, Limits(), concurrency, progress, true_class)
             place = study.out / "planner"
-            async with lab_planner(place, runner, calibration=calibration, lambdas=lambdas) as planner:
+            learned = [float(policy[4:]) for policy in study.plan.policies if policy.startswith("agg:")]
+            async with lab_planner(place, runner, calibration=calibration, lambdas=lambdas, learned=learned) as planner:
                 await study.finish(problems, runner, planner)
             await score_weak_traces(study, problems, runner)
 
