@@ -136,20 +136,6 @@ def test_the_page_of_policies_names_every_form() -> None:
 
 
 @pytest.mark.models
-def test_the_page_of_evaluation_runs(tmp_path: Path) -> None:
-    (commands,) = blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh")
-    run(commands, tmp_path)
-    assert (tmp_path / "study-report" / "index.html").stat().st_size > 100_000
-
-
-@pytest.mark.slow
-def test_the_commands_on_released_data_run(reference: Path, tmp_path: Path) -> None:
-    for commands in blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh data"):
-        run(f"export TRIM_DATA={reference}\n{commands}", tmp_path)
-    assert (tmp_path / "routers.png").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.models
 def test_the_gateway_of_the_generation_page_answers(walked: Path) -> None:
     (commands,) = blocks(GENERATION, "sh")
     output = run(commands, walked)
@@ -230,6 +216,20 @@ def test_the_generation_page_names_every_setting_metric_and_parameter() -> None:
         assert f"`{name}" in GENERATION
     (told,) = re.findall(r"<<'TOML'\n(.*?)TOML", GENERATION, re.DOTALL)
     assert set(tomllib.loads(told)) <= set(GatewaySettings.model_fields)
+
+
+@pytest.mark.models
+def test_the_page_of_evaluation_runs(tmp_path: Path) -> None:
+    (commands,) = blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh")
+    run(commands, tmp_path)
+    assert (tmp_path / "study-report" / "index.html").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_the_commands_on_released_data_run(reference: Path, tmp_path: Path) -> None:
+    for commands in blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh data"):
+        run(f"export TRIM_DATA={reference}\n{commands}", tmp_path)
+    assert (tmp_path / "routers.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.models
