@@ -216,6 +216,7 @@ def _engine(flags: Sequence[str]) -> Any:
             import torch  # noqa: PLC0415
 
             defaults = CPU_FLAGS
+            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # as for servers: they would only spin
             torch.compiler.set_stance("force_eager")  # else the first log-probabilities wait for a compiler
         parser = EngineArgs.add_cli_args(FlexibleArgumentParser(exit_on_error=False))
         arguments = parser.parse_args([*defaults, "--no-use-tqdm-on-load", *flags])
