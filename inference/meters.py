@@ -54,7 +54,7 @@ class Meter:
         return float(p50), float(p95)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Meters:
     """The meters of a run since it was started or resumed."""
 
@@ -63,6 +63,10 @@ class Meters:
     scorer: Meter = field(default_factory=Meter)
     planner: Meter = field(default_factory=Meter)
     began: float = field(default_factory=time.perf_counter)
+
+    def begin(self) -> None:
+        """Time runs from here on: models that had to be loaded first are loaded."""
+        self.began = time.perf_counter()
 
     @property
     def by_name(self) -> dict[str, Meter]:

@@ -65,7 +65,9 @@ async def route(
     Raises:
         InputError: a model that the policy needs has no place.
     """
-    solve = _solver(fleet, planner, settings, Meters() if meters is None else meters, truth)
+    meters = Meters() if meters is None else meters
+    solve = _solver(fleet, planner, settings, meters, truth)
+    meters.begin()
     await run.finish(solve, concurrency=concurrency, on_episode=on_episode)
 
 
