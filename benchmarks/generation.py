@@ -1,4 +1,7 @@
-"""Generation step by step, as routing does it, against plain vLLM generation of whole answers, 32 problems at a time."""
+"""Generation step by step, as routing does it, against plain vLLM generation of whole answers, 32 problems at a time.
+
+M_w decodes ahead, as it would be set for a policy that hardly ever escalates.
+"""
 
 import asyncio
 import itertools
@@ -42,6 +45,9 @@ def run() -> dict[str, Result]:
 
 def _ratio(kind: EngineKind, plain: Callable[[Fleet], Awaitable[int]]) -> float:
     engines = engines_at({"weak": lab_places()["weak"]}, kind, {"temperature": 0.0, "max_step_tokens": _MAX_TOKENS})
+    weak = engines.weak
+    assert weak is not None
+    engines = engines.model_copy(update={"weak": weak.model_copy(update={"ahead_tokens": _MAX_TOKENS})})
 
     async def measure() -> float:
         with tempfile.TemporaryDirectory() as logs:

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from inference.conversation import Conversation, asked
 from inference.endpoint import Endpoint
+from inference.engines.ahead import Ahead
 from inference.engines.base import EngineError
-from inference.engines.settings import ChatSettings, ModelSettings
+from inference.engines.settings import ChatSettings, EngineSettings, ModelSettings, model_directory
 from inference.prompts import Tokens
 from inference.step import PROBE
 
@@ -80,3 +81,16 @@ def tokens_of(endpoint: Endpoint, settings: ModelSettings) -> Tokens:
         )
 
     return TwinTokens(LocalTokens(AutoTokenizer.from_pretrained(directory), settings.chat), remote, disagreement)
+
+
+def ahead_of(settings: EngineSettings) -> Ahead | None:
+    """What an endpoint's model decodes ahead, if anything; separators are found by the tokenizer of its directory.
+
+    Raises:
+        InputError: the model's directory is not at hand.
+    """
+    if not settings.ahead_tokens:
+        return None
+    from transformers import AutoTokenizer  # noqa: PLC0415  as above
+
+    return Ahead(AutoTokenizer.from_pretrained(model_directory(str(settings.model))), settings.ahead_tokens)

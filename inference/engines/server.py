@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from inference.conversation import Conversation
 from inference.endpoint import Endpoint
-from inference.endpoint_tokens import tokens_of
+from inference.endpoint_tokens import ahead_of, tokens_of
 from inference.engines.base import TOP_TOKENS, ContextFullError, Usage
 from inference.engines.pieces import Piece, decode_step
 from inference.engines.settings import EngineSettings
@@ -57,6 +57,7 @@ class ServerEngine:
     def __init__(self, settings: EngineSettings) -> None:
         self._endpoint = Endpoint(settings)
         self._prompts = Prompts(tokens_of(self._endpoint, settings))
+        self._ahead = ahead_of(settings)
         self._sampling = settings.sampling
         self.usage = Usage()
 
@@ -112,19 +113,24 @@ class ServerEngine:
         return prefix, min(context - len(prefix), self._sampling.max_step_tokens)
 
     async def _decode(self, ids: list[int], limit: int, seed: int) -> Piece:
-        found = await self._complete(
-            ids,
-            max_tokens=limit,
-            temperature=self._sampling.temperature,
-            top_p=self._sampling.top_p,
-            seed=seed,
-            stop=[SEPARATOR],
-            include_stop_str_in_output=True,
-        )
+        if self._ahead is None:
+            choice = await self._generate(
+                ids, max_tokens=limit, seed=seed, stop=[SEPARATOR], include_stop_str_in_output=True
+            )
+            return Piece(choice.text.split(SEPARATOR)[0], tuple(choice.token_ids), _stop(choice), len(choice.token_ids))
+        waiting = self._ahead.take(ids, limit)
+        if waiting is not None:
+            return waiting
+        context = await self._endpoint.context()
+        most = self._ahead.most(limit, limit if context is None else context - len(ids))
+        choice = await self._generate(ids, max_tokens=most)
+        return self._ahead.keep(ids, choice.token_ids, limit, ended=choice.finish_reason == "stop")
+
+    async def _generate(self, ids: list[int], **asked: Any) -> _Choice:
+        found = await self._complete(ids, temperature=self._sampling.temperature, top_p=self._sampling.top_p, **asked)
         choice = found.choices[0]
-        decoded = tuple(choice.token_ids)
-        self.usage.add_call(prompt=len(ids), cached=found.usage.cached, decoded=len(decoded))
-        return Piece(choice.text.split(SEPARATOR)[0], decoded, _stop(choice), len(decoded))
+        self.usage.add_call(prompt=len(ids), cached=found.usage.cached, decoded=len(choice.token_ids))
+        return choice
 
     async def _complete(self, prompt: list[int], **body: Any) -> _Completion:
         return await self._endpoint.post(

@@ -125,11 +125,29 @@ class EngineSettings(ModelSettings):
         continuation: how `chat` has a partial answer continued: `vllm` by continue_final_message, `prefix` by an assistant message
             that is marked as a prefix, `instruction` by asking for the next step in words, where nothing else is offered.
         sampling: how steps are sampled.
+        ahead_tokens: tokens that vLLM decodes in one call, beyond the step that is asked for; steps do not change, as it is for greedy
+            decoding only. It is faster where few steps are rewritten; behind a step that is, what was decoded ahead is thrown away.
     """
 
     api: Literal["completions", "chat"] = "completions"
     continuation: Literal["vllm", "prefix", "instruction"] = "vllm"
     sampling: Sampling = Sampling()
+    ahead_tokens: int = Field(default=0, ge=0)
+
+    @field_validator("ahead_tokens")
+    @classmethod
+    def _greedy(cls, tokens: int, info: ValidationInfo) -> int:
+        if not tokens:
+            return tokens
+        if info.data["sampling"].temperature > 0:
+            raise PydanticCustomError(
+                "sampled", "only greedy decoding goes ahead: set sampling.temperature to 0, or this to 0"
+            )
+        if info.data.get("backend") == "transformers" or info.data["api"] == "chat":
+            raise PydanticCustomError("useless", "vLLM alone decodes ahead: in this process, or by the completions API")
+        if info.data.get("model") is None:
+            raise PydanticCustomError("missing", "name the model's directory too: its tokenizer finds the steps")
+        return tokens
 
     def identity(self) -> dict[str, Any]:
         """As of the model, with how steps are asked for."""

@@ -1,11 +1,13 @@
 """Steps from a vLLM engine in this process."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 
 from inference.chat import LocalTokens
 from inference.conversation import Conversation
+from inference.engines.ahead import Ahead
 from inference.engines.base import TOP_TOKENS, ContextFullError, Usage
 from inference.engines.pieces import Piece, decode_step
 from inference.engines.settings import EngineSettings
@@ -25,6 +27,7 @@ class VllmEngine:
         self._model, self._sampling, self._name = model, settings.sampling, str(settings.model)
         self._prompts = Prompts(LocalTokens(model.tokenizer, settings.chat))
         self._context = model.context
+        self._ahead = Ahead(model.tokenizer, settings.ahead_tokens)
         self.usage = Usage()
 
     async def propose(self, question: Conversation, steps: Sequence[Step], *, seed: int) -> Step:
@@ -78,22 +81,31 @@ class VllmEngine:
         return prefix
 
     async def _decode(self, ids: list[int], limit: int, seed: int) -> Piece:
+        if not self._ahead.wanted:
+            decoded = await self._generate(
+                ids, max_tokens=limit, seed=seed, stop=[SEPARATOR], include_stop_str_in_output=True
+            )
+            stop = Stop.SEPARATOR if decoded.stop_reason == SEPARATOR else _STOPS[decoded.finish_reason]
+            return Piece(decoded.text.split(SEPARATOR)[0], tuple(decoded.token_ids), stop, len(decoded.token_ids))
+        waiting = self._ahead.take(ids, limit)
+        if waiting is not None:
+            return waiting
+        most = self._ahead.most(limit, self._context - len(ids))
+        decoded = await self._generate(ids, max_tokens=most, detokenize=False)
+        return self._ahead.keep(ids, decoded.token_ids, limit, ended=decoded.finish_reason == "stop")
+
+    async def _generate(self, ids: list[int], **asked: Any) -> Any:
         parameters = SamplingParams(
             temperature=self._sampling.temperature,
             top_p=self._sampling.top_p,
-            max_tokens=limit,
-            seed=seed,
-            stop=[SEPARATOR],
-            include_stop_str_in_output=True,
             output_kind=_FINAL,
             skip_clone=True,  # it is ours alone, and copying takes longer than decoding a token
+            **asked,
         )
         output = await self._model.ask(ids, parameters)
-        decoded = output.outputs[0]
-        self.usage.add_call(prompt=len(ids), cached=output.num_cached_tokens, decoded=len(decoded.token_ids))
-        written = tuple(decoded.token_ids)
-        stop = Stop.SEPARATOR if decoded.stop_reason == SEPARATOR else _STOPS[decoded.finish_reason]
-        return Piece(decoded.text.split(SEPARATOR)[0], written, stop, len(written))
+        written = output.outputs[0]
+        self.usage.add_call(prompt=len(ids), cached=output.num_cached_tokens, decoded=len(written.token_ids))
+        return written
 
 
 _FINAL = RequestOutputKind.FINAL_ONLY

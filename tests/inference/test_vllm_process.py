@@ -19,7 +19,7 @@ from inference.lab.language import generate_problems
 from inference.lab.shipped import lab_problems
 from inference.opening import open_engine, open_prm
 from inference.problems import Problem
-from inference.records import Episode
+from inference.records import Episode, StepRecord
 from inference.scorers.self_evaluation import SelfEvaluationScorer
 from inference.scorers.transformers import TransformersScorer
 from inference.scorers.vllm import VllmScorer
@@ -84,6 +84,10 @@ async def route_all(models: Trio, problems: list[Problem], policy: str = "thr:0.
     return episodes
 
 
+def written(step: StepRecord) -> tuple[str, str, int, int, str | None]:
+    return step.author, step.text, step.tokens, step.discarded_tokens, step.action
+
+
 async def test_greedy_episodes_are_transformers_token_for_token(here: Trio, twins: Trio) -> None:
     expected, found = await route_all(twins, PROBLEMS), await route_all(here, PROBLEMS)
     assert found.keys() == expected.keys()
@@ -95,6 +99,19 @@ async def test_greedy_episodes_are_transformers_token_for_token(here: Trio, twin
             assert (step.author, step.tokens) == (other.author, other.tokens)
             assert step.scores == pytest.approx(other.scores, abs=1e-5)
     assert any(episode.strong_tokens for episode in found.values())
+
+
+@pytest.mark.parametrize("ahead_tokens", [30, 200])
+async def test_decoding_ahead_changes_no_episode_and_saves_calls(here: Trio, ahead_tokens: int) -> None:
+    settings = engine_of("weak", "vllm").model_copy(update={"ahead_tokens": ahead_tokens})
+    ahead = VllmEngine(weak_of(here)._model, settings)
+    before = weak_of(here).usage.calls
+    for policy in ("thr:0", "thr:0.5"):
+        expected = await route_all(here, PROBLEMS[:20], policy)
+        found = await route_all(replace(here, weak=ahead), PROBLEMS[:20], policy)
+        for name, episode in found.items():
+            assert list(map(written, episode.steps)) == list(map(written, expected[name].steps))
+    assert ahead.usage.calls < 0.7 * (weak_of(here).usage.calls - before)
 
 
 async def test_every_decoded_token_is_some_episodes(here: Trio) -> None:
