@@ -6,11 +6,13 @@ three models on the processors that the planner and the worker need too, one mea
 """
 
 import asyncio
+import random
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.measure import Result
@@ -41,8 +43,11 @@ _WEAK, _STRONG, _SCORER = 0.010, 0.025, 0.050
 
 
 def run() -> dict[str, Result]:
-    """On lab problems of mixed lengths, two batches of them."""
-    return asyncio.run(_run())
+    """On lab problems of mixed lengths."""
+    results = asyncio.run(_run())
+    if find_spec("vllm") is not None:
+        results |= asyncio.run(_on_vllm())
+    return results
 
 
 async def _run() -> dict[str, Result]:
@@ -63,13 +68,15 @@ async def _run() -> dict[str, Result]:
 async def _against_lockstep(here: Trio) -> dict[str, Result]:
     settings, planner = EpisodeSettings("thr:0.5", 0, prefill=False), LocalPlanner(None)
     models = _elsewhere(here)
-    solved = await _each_on_its_own(models, planner, settings)  # hears every step once, so that the rounds only replay
+    solved = await _each_on_its_own(
+        _PROBLEMS, models, planner, settings
+    )  # hears every step once, so that the rounds only replay
     ratios = []
     for _ in range(3):
         began = time.perf_counter()
-        again = await _each_on_its_own(models, planner, settings)
+        again = await _each_on_its_own(_PROBLEMS, models, planner, settings)
         between = time.perf_counter()
-        twin = await _in_lockstep(models, planner, settings)
+        twin = await _in_lockstep(_PROBLEMS, models, planner, settings)
         ratios.append((time.perf_counter() - between) / (between - began))
         if not _solutions(solved) == _solutions(again) == twin:
             raise TrimError("the two do not solve the problems in the same way")
@@ -80,10 +87,34 @@ async def _against_lockstep(here: Trio) -> dict[str, Result]:
     }
 
 
+async def _on_vllm() -> dict[str, Result]:
+    """The three models on vLLM in this process; problems as benchmarks have them, mostly short with a tail of long ones."""
+    by_length = sorted(lab_problems(600, seed=41), key=lambda problem: len(problem.problem))
+    problems = [*by_length[:72], *by_length[-24:]]
+    random.Random(0).shuffle(problems)  # noqa: S311  no secret
+    settings, planner = EpisodeSettings("thr:0.5", 0, prefill=False), LocalPlanner(None)
+    engines = engines_at(lab_places(), EngineKind.VLLM, {"max_step_tokens": 64, "temperature": 0.0})
+    ratios = []
+    with tempfile.TemporaryDirectory() as logs:
+        async with open_fleet(engines, Path(logs)) as fleet:
+            models = Trio(fleet.weak, fleet.strong, fleet.scorer)
+            await _each_on_its_own(problems, models, planner, settings)
+            for _ in range(5):
+                began = time.perf_counter()
+                await _each_on_its_own(problems, models, planner, settings)
+                between = time.perf_counter()
+                await _in_lockstep(problems, models, planner, settings)
+                ratios.append((time.perf_counter() - between) / (between - began))
+    name = (
+        "episodes on their own against a barrier after each phase, 32 at once, vLLM in this process: problems a second"
+    )
+    return {name: Result(statistics.median(ratios), "x", 1.3)}
+
+
 async def _planner_share(here: Trio, planner: Planner) -> dict[str, Result]:
     settings = EpisodeSettings("pomdp:0.0025", 0, prefill=False)
     models = _elsewhere(here)
-    shares = [_share(await _each_on_its_own(models, planner, settings)) for _ in range(4)]
+    shares = [_share(await _each_on_its_own(_PROBLEMS, models, planner, settings)) for _ in range(4)]
     name = "a remote planner's share of an episode's time"
     return {
         f"{name}, models elsewhere": Result(statistics.median(shares[1:]), "of 1", 0.02, at_least=False),
@@ -99,13 +130,15 @@ def _solutions(episodes: Sequence[Episode]) -> dict[str, str]:
     return {episode.problem_id: episode.solution for episode in episodes}
 
 
-async def _each_on_its_own(models: Trio, planner: Planner, settings: EpisodeSettings) -> list[Episode]:
+async def _each_on_its_own(
+    problems: Sequence[Problem], models: Trio, planner: Planner, settings: EpisodeSettings
+) -> list[Episode]:
     episodes: list[Episode] = []
 
     async def work(problem: Problem) -> None:
         episodes.append(await routed_episode(problem, models, planner, settings))
 
-    await for_each(_PROBLEMS, work, concurrency=_CONCURRENCY)
+    await for_each(problems, work, concurrency=_CONCURRENCY)
     return episodes
 
 
@@ -116,11 +149,13 @@ class _Trace:
     carry: Carry | None = None
 
 
-async def _in_lockstep(models: Trio, planner: Planner, settings: EpisodeSettings) -> dict[str, str]:
+async def _in_lockstep(
+    problems: Sequence[Problem], models: Trio, planner: Planner, settings: EpisodeSettings
+) -> dict[str, str]:
     """The authors' loop: everybody proposes, everybody is scored, everybody is decided, whoever must be is rewritten; again."""
     solved: dict[str, str] = {}
-    for first in range(0, len(_PROBLEMS), _CONCURRENCY):
-        batch = [_Trace(problem, []) for problem in _PROBLEMS[first : first + _CONCURRENCY]]
+    for first in range(0, len(problems), _CONCURRENCY):
+        batch = [_Trace(problem, []) for problem in problems[first : first + _CONCURRENCY]]
         while batch:
             await _one_step(batch, models, planner, settings)
             over = [trace for trace in batch if ending_of(trace.written, settings.limits) is not None]

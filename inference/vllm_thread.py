@@ -1,7 +1,8 @@
 """vLLM in this process: any number of models, all of them driven by one thread.
 
-vLLM's CPU backend does not survive several threads. The thread alternates between the models that have something to do, one
-scheduler step each; a request that arrives joins its model's running batch at the next step, and nobody waits for a batch.
+vLLM's CPU backend does not survive several threads. The thread takes one scheduler step at a time, always of the model with the most
+requests, as a step costs nearly the same however many share it; so a model that few ask waits until it is worth a step, and nobody waits
+for good, since those who have been served ask the others next. A request that arrives joins its model's running batch at the next step.
 """
 
 import asyncio
@@ -94,8 +95,8 @@ class VllmThread:
         while self._going:
             busy = [model for model in self._models if model.busy]
             self._take_orders(wait=not busy)
-            for model in busy:
-                model.step()
+            if busy:
+                max(busy, key=lambda model: model.requests).step()
 
     def _take_orders(self, *, wait: bool) -> None:
         if wait:
@@ -127,6 +128,11 @@ class VllmModel:
     def context(self) -> int:
         """Tokens that a prefix and what is written behind it may have together."""
         return int(self.engine.model_config.max_model_len)
+
+    @property
+    def requests(self) -> int:
+        """How many are under way."""
+        return len(self._waiting)
 
     @property
     def busy(self) -> bool:
