@@ -1,16 +1,11 @@
 """The report: one HTML page that holds everything, and its pictures beside it."""
 
-import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 from string import Template
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from inference.evaluate.episodes_shown import episodes_shown
 from inference.evaluate.figures import published_figure
@@ -20,40 +15,9 @@ from inference.evaluate.study import Study
 from inference.evaluate.summary import ROUNDS
 from inference.evaluate.sweeps import BUDGETS, TARGETS
 from kde.artefact import replace_file
+from kde.report.document import Document
 
 Span = Mapping[str, float | None]
-
-
-class Page:
-    """Sections in the order in which they are added, and the pictures among them."""
-
-    def __init__(self) -> None:
-        self.sections: list[str] = []
-        self.pictures: dict[str, bytes] = {}
-
-    def heading(self, text: str) -> None:
-        """Begin a section."""
-        self.sections.append(f"<h2>{escape(text)}</h2>")
-
-    def paragraph(self, text: str) -> None:
-        """Say something."""
-        self.sections.append(f"<p>{escape(text)}</p>")
-
-    def picture(self, name: str, figure: Figure, description: str) -> None:
-        """Show a figure; it becomes `NAME.png` too."""
-        buffer = BytesIO()
-        figure.savefig(buffer, format="png")
-        self.pictures[name] = buffer.getvalue()
-        source = base64.b64encode(buffer.getvalue()).decode()
-        self.sections.append(f'<p><img alt="{escape(description)}" src="data:image/png;base64,{source}"></p>')
-
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Show a table; its cells are HTML."""
-        head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-        self.sections.append(
-            f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        )
 
 
 def write_page(
@@ -64,9 +28,9 @@ def write_page(
     Raises:
         InputError: the study is not finished.
     """
-    page = Page()
+    page = Document()
     lead = f"{summary['problems']} problems, {len(summary['seeds'])} seeds; brackets are 95 % bootstrap intervals over problems"
-    page.sections.append(f'<h1>What stepwise routing costs for what it gains</h1>\n<p class="lead">{escape(lead)}</p>')
+    page.title("What stepwise routing costs for what it gains", lead)
     _costs(page, summary)
     _policies(page, summary)
     _overhead(page, summary)
@@ -81,15 +45,15 @@ def write_page(
     return [directory / name for name in content]
 
 
-def _html(page: Page, episodes: Sequence[Mapping[str, Any]]) -> str:
+def _html(page: Document, episodes: Sequence[Mapping[str, Any]]) -> str:
     own = files("inference.evaluate")
     packed = json.dumps(episodes, allow_nan=False).replace("</", "<\\/")
     return Template((own / "page.html").read_text()).substitute(
-        body="\n".join(page.sections), episodes=packed, script=(own / "viewer.js").read_text()
+        body=page.body, episodes=packed, script=(own / "viewer.js").read_text()
     )
 
 
-def _costs(page: Page, summary: Mapping[str, Any]) -> None:
+def _costs(page: Document, summary: Mapping[str, Any]) -> None:
     page.heading("Cost against accuracy")
     page.picture("costs", cost_figure(summary), "accuracy of every policy against its strong tokens a problem")
     query_level = summary["query_level"]
@@ -109,7 +73,7 @@ def _costs(page: Page, summary: Mapping[str, Any]) -> None:
         ),
         [
             (
-                escape(row["family"]),
+                row["family"],
                 *(_span(value, 100) for value in row["cpt"].values()),
                 _span(row["delta_ibc"], 1, digits=2),
                 *(_span(value, 100) for value in row["budgeted_accuracy"].values()),
@@ -121,13 +85,13 @@ def _costs(page: Page, summary: Mapping[str, Any]) -> None:
         page.paragraph(f"{name} has no row: {reason}.")
 
 
-def _policies(page: Page, summary: Mapping[str, Any]) -> None:
+def _policies(page: Document, summary: Mapping[str, Any]) -> None:
     page.heading("Every policy")
     page.table(
         ("policy", "right %", "strong tokens", "c %", "PGR %", "IBC %"),
         [
             (
-                escape(row["policy"]),
+                row["policy"],
                 *(
                     _span(row[name], unit)
                     for name, unit in (("accuracy", 100), ("strong_tokens", 1), ("c", 100), ("pgr", 100))
@@ -141,7 +105,7 @@ def _policies(page: Page, summary: Mapping[str, Any]) -> None:
     page.picture("interventions", rounds_figure(summary), "share of episodes by steps that the strong model wrote")
 
 
-def _overhead(page: Page, summary: Mapping[str, Any]) -> None:
+def _overhead(page: Document, summary: Mapping[str, Any]) -> None:
     page.heading("What routing itself takes, a problem")
     page.table(
         (
@@ -155,7 +119,7 @@ def _overhead(page: Page, summary: Mapping[str, Any]) -> None:
         ),
         [
             (
-                escape(row["policy"]),
+                row["policy"],
                 f"{row['prm_calls']:.1f}",
                 "" if row["planner_ms"] is None else f"{row['planner_ms']:.2f}",
                 f"{row['weak_tokens']:.1f}",
@@ -171,7 +135,7 @@ def _overhead(page: Page, summary: Mapping[str, Any]) -> None:
     )
 
 
-def _published(page: Page, benchmark: PublishedBenchmark) -> None:
+def _published(page: Document, benchmark: PublishedBenchmark) -> None:
     page.heading(f"Published by the paper's authors: {benchmark.name}")
     page.paragraph("Other models and other problems than above. Only means were published, so there are no intervals.")
     page.picture(f"published_{benchmark.name}", published_figure(benchmark), "the authors' released sweeps")
@@ -184,7 +148,7 @@ def _published(page: Page, benchmark: PublishedBenchmark) -> None:
         ),
         [
             (
-                escape(sweep.family),
+                sweep.family,
                 *("not reached" if n is None else f"{n:.1f}" for n in map(sweep.cpt_tokens, TARGETS)),
                 f"{sweep.curve.delta_ibc():.2f}",
                 *(f"{sweep.accuracy_within(c):.1%}" for c in BUDGETS),
@@ -194,7 +158,7 @@ def _published(page: Page, benchmark: PublishedBenchmark) -> None:
     )
 
 
-def _viewer(page: Page) -> None:
+def _viewer(page: Document) -> None:
     page.heading("Step by step")
     page.sections.append(
         '<p><label>Policy <select id="policy"></select></label><label>Problem <select id="problem"></select></label>'
@@ -202,12 +166,8 @@ def _viewer(page: Page) -> None:
     )
 
 
-def _cell(content: str) -> str:
-    return f'<td class="number">{content}</td>'
-
-
 def _span(value: Span, unit: float, *, digits: int = 1) -> str:
     def shown(number: float | None) -> str:
         return "–" if number is None else f"{number * unit:.{digits}f}"  # noqa: RUF001  a dash: not reached
 
-    return f"{shown(value['value'])} <small>[{shown(value['low'])}, {shown(value['high'])}]</small>"
+    return f"{shown(value['value'])} [{shown(value['low'])}, {shown(value['high'])}]"

@@ -1,20 +1,16 @@
 """The report: one HTML file that holds everything, and its pictures beside it."""
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from io import BytesIO
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any, Final
-
-from matplotlib.figure import Figure
 
 from kde.artefact import replace_file
 from kde.evaluate import Evaluation, FilterReport
 from kde.filter import DENSITY_FLOOR, FilterKind, describe_filter
 from kde.model import ObservationModel
 from kde.quality import BINS, CLIP, Estimate, Quality
+from kde.report.document import Document
 from kde.report.figures import density_figure, reliability_figure, roc_figure
 from kde.samples import StepClass
 
@@ -34,6 +30,7 @@ img { max-width: 100%; height: auto; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { text-align: left; padding: .25rem 1.1rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+div.scroll { overflow-x: auto; }
 code { font-size: .85rem; overflow-wrap: anywhere; }
 </style>
 </head>
@@ -44,37 +41,6 @@ $body
 """)
 
 
-_PIXELS_PER_INCH: Final = 84
-
-
-class _Report:
-    """Sections in the order in which they are added, and the pictures among them."""
-
-    def __init__(self) -> None:
-        self.sections: list[str] = []
-        self.pictures: dict[str, bytes] = {}
-
-    def heading(self, text: str) -> None:
-        self.sections.append(f"<h2>{escape(text)}</h2>")
-
-    def paragraph(self, text: str) -> None:
-        self.sections.append(f"<p>{escape(text)}</p>")
-
-    def picture(self, name: str, figure: Figure, description: str) -> None:
-        buffer = BytesIO()
-        figure.savefig(buffer, format="png", dpi=140)
-        self.pictures[name] = buffer.getvalue()
-        source = base64.b64encode(buffer.getvalue()).decode()
-        width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
-        image = f'<img alt="{escape(description)}" style="width: {width}px" src="data:image/png;base64,{source}">'
-        self.sections.append(f"<p>{image}</p>")
-
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-        self.sections.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-
-
 def write_report(model: ObservationModel, evaluations: Mapping[str, Evaluation], directory: Path) -> list[Path]:
     """Write `index.html`, which holds everything, and its pictures as PNGs; return the paths.
 
@@ -83,23 +49,23 @@ def write_report(model: ObservationModel, evaluations: Mapping[str, Evaluation],
         evaluations: of its filters, by the name of the data they were judged on.
         directory: is made if it is not there.
     """
-    report = _Report()
+    report = Document()
     _describe_model(report, model)
     for number, (name, evaluation) in enumerate(evaluations.items()):
         _describe_evaluation(report, number, name, evaluation)
     _describe_provenance(report, model)
     directory.mkdir(parents=True, exist_ok=True)
     files = {f"{name}.png": png for name, png in report.pictures.items()}
-    files["index.html"] = _PAGE.substitute(body="\n".join(report.sections)).encode()
+    files["index.html"] = _PAGE.substitute(body=report.body).encode()
     for name, content in files.items():
         replace_file(directory / name, content)
     return [directory / name for name in files]
 
 
-def _describe_model(report: _Report, model: ObservationModel) -> None:
+def _describe_model(report: Document, model: ObservationModel) -> None:
     _, n_m, n_r = model.cells.shape
     lead = f"{n_m} x {n_r} cells, belief filter {describe_filter(model.filter)}, content hash {model.content_hash[:12]}"
-    report.sections.append(f'<h1>Observation model</h1>\n<p class="lead">{escape(lead)}</p>')
+    report.title("Observation model", lead)
     report.heading("What each class looks like to the PRM")
     description = "heatmaps of the observation density of the classes S0, S2 and S1 over m and r"
     report.picture("densities", density_figure(model), description)
@@ -118,7 +84,7 @@ def _describe_model(report: _Report, model: ObservationModel) -> None:
     report.picture("roc", roc_figure(model), "ROC curve of the newest PRM score, S0 against S2")
 
 
-def _describe_evaluation(report: _Report, number: int, name: str, evaluation: Evaluation) -> None:
+def _describe_evaluation(report: Document, number: int, name: str, evaluation: Evaluation) -> None:
     report.heading(f"Belief filters on {name}")
     report.paragraph(
         f"{evaluation.traces:,} traces of {evaluation.problems:,} problems. Every filter was tuned on some of the problems and judged on "
@@ -142,7 +108,7 @@ def _describe_evaluation(report: _Report, number: int, name: str, evaluation: Ev
     report.paragraph(f"Least held-out log loss: {evaluation.default}.")
 
 
-def _describe_provenance(report: _Report, model: ObservationModel) -> None:
+def _describe_provenance(report: Document, model: ObservationModel) -> None:
     report.heading("Where it comes from")
     report.table(("", ""), [*_flat("settings", model.settings), *_flat("provenance", model.provenance)])
 
@@ -176,8 +142,3 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, Mapping):
         return [row for key, entry in value.items() for row in _flat(f"{prefix} / {key}", entry)]
     return [(prefix, str(value))]
-
-
-def _cell(text: str) -> str:
-    number = text[:1].isdigit()
-    return f'<td class="number">{escape(text)}</td>' if number else f"<td>{escape(text)}</td>"
