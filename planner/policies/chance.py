@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from kde.errors import InputError
 from kde.samples import Array
 from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
-from planner.decision import Action, Carry, Decision, Need, Proposal
+from planner.decision import Action, Carry, Decision, Proposal
+from planner.policies.tableless import Tableless
 
 _LARGEST_SEED = 2**32 - 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
-class RandomPolicy:
+class RandomPolicy(Tableless):
     """Regenerate with a fixed probability.
 
     Attributes:
@@ -41,16 +42,6 @@ class RandomPolicy:
             raise InputError("policy random", field="probability", value=self.probability, remedy=remedy)
         if not 0 <= self.seed <= _LARGEST_SEED:
             raise InputError("policy random", field="seed", value=self.seed, remedy="a whole number from 0 to 2^32 - 1")
-
-    @property
-    def table_hash(self) -> str:
-        """There is no table."""
-        return ""
-
-    @property
-    def needs(self) -> Need:
-        """Nothing."""
-        return Need.NOTHING
 
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """Throw the proposal's coin."""

@@ -5,25 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
-from planner.decision import Action, Carry, Decision, Need, Proposal
+from planner.decision import Action, Carry, Decision, Proposal
+from planner.policies.tableless import Tableless
 
 
 @dataclass(frozen=True, slots=True)
-class FixedPolicy:
+class FixedPolicy(Tableless):
     """Always the same action: `weak` accepts every step of M_w, `strong` lets M_s write every step."""
 
     id: str
     action: Action
-
-    @property
-    def table_hash(self) -> str:
-        """There is no table."""
-        return ""
-
-    @property
-    def needs(self) -> Need:
-        """Nothing."""
-        return Need.NOTHING
 
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """The same action whatever is seen."""

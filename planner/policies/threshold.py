@@ -12,6 +12,7 @@ import numpy as np
 from kde.errors import InputError
 from planner.batch import CarryBatch, DecisionBatch, Flags, ProposalBatch
 from planner.decision import Action, Carry, Decision, Need, Proposal, demand
+from planner.policies.tableless import Tableless
 
 RSD_THRESHOLD = 0.7
 MOST_POINTS = 9
@@ -19,8 +20,8 @@ MOST_POINTS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class ThresholdPolicy:
-    """Regenerate iff r_t < threshold (the paper's TRIM-Thr).
+class _Thresholded(Tableless):
+    """A threshold on the newest score.
 
     Attributes:
         id: as it was asked for.
@@ -34,17 +35,16 @@ class ThresholdPolicy:
     threshold: float
 
     def __post_init__(self) -> None:
-        _check(self.id, self.threshold)
+        if not 0 <= self.threshold <= 1:
+            family = self.id.partition(":")[0]
+            remedy = f"a number in [0, 1], for example {family}:0.5"
+            raise InputError(f"policy {family}", field="threshold", value=self.threshold, remedy=remedy)
 
-    @property
-    def table_hash(self) -> str:
-        """There is no table."""
-        return ""
 
-    @property
-    def needs(self) -> Need:
-        """Nothing."""
-        return Need.NOTHING
+class ThresholdPolicy(_Thresholded):
+    """Regenerate iff r_t < threshold (the paper's TRIM-Thr)."""
+
+    __slots__ = ()
 
     def decide(self, proposal: Proposal, carry: Carry | None) -> Decision:  # noqa: ARG002
         """Compare the newest score with the threshold."""
@@ -56,28 +56,10 @@ class ThresholdPolicy:
         return DecisionBatch(proposals.newest < self.threshold)
 
 
-@dataclass(frozen=True, slots=True)
-class OneStepThresholdPolicy:
-    """Regenerate from the first step with r_t < threshold on: that M_s wrote the last step says that it has begun.
+class OneStepThresholdPolicy(_Thresholded):
+    """Regenerate from the first step with r_t < threshold on: that M_s wrote the last step says that it has begun."""
 
-    Attributes:
-        id: as it was asked for.
-        threshold: in [0, 1].
-
-    Raises:
-        InputError: the threshold is outside [0, 1].
-    """
-
-    id: str
-    threshold: float
-
-    def __post_init__(self) -> None:
-        _check(self.id, self.threshold)
-
-    @property
-    def table_hash(self) -> str:
-        """There is no table."""
-        return ""
+    __slots__ = ()
 
     @property
     def needs(self) -> Need:
@@ -130,10 +112,3 @@ def points_threshold(policy_id: str, points: float) -> float:
         remedy = "whole points from 0 to 9, for example specreason:7"
         raise InputError(f"policy {policy_id}", field="threshold", value=points, remedy=remedy)
     return points / MOST_POINTS
-
-
-def _check(policy_id: str, threshold: float) -> None:
-    if not 0 <= threshold <= 1:
-        family = policy_id.partition(":")[0]
-        remedy = f"a number in [0, 1], for example {family}:0.5"
-        raise InputError(f"policy {family}", field="threshold", value=threshold, remedy=remedy)
