@@ -49,15 +49,20 @@ def live_progress(*below: "RenderableType") -> "Iterator[Progress]":
     from rich.console import Console, Group  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.table import Column  # noqa: PLC0415
 
     console = Console(stderr=True)
     progress = Progress(
-        TextColumn("{task.description:<24}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=20)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        BarColumn(bar_width=16),
         TextColumn("{task.fields[note]}"),
         console=console,
     )
-    with Live(Group(progress, *below), console=console, refresh_per_second=4):
-        yield progress
+    try:
+        with Live(Group(progress, *below), console=console, refresh_per_second=4):
+            yield progress
+    finally:
+        if not console.is_terminal:
+            console.line()  # what a file gets last has no line end
