@@ -116,6 +116,7 @@ def test_the_solvers_page_goes_on_from_the_tour(walked: Path) -> None:
 
 
 @pytest.mark.models
+@pytest.mark.slow
 def test_the_page_of_policies_goes_on_from_the_tour(walked: Path) -> None:
     page = (ROOT / "docs" / "policies.md").read_text()
     (commands,) = blocks(page, "sh")
@@ -219,6 +220,7 @@ def test_the_generation_page_names_every_setting_metric_and_parameter() -> None:
 
 
 @pytest.mark.models
+@pytest.mark.slow
 def test_the_page_of_evaluation_runs(tmp_path: Path) -> None:
     (commands,) = blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh")
     run(commands, tmp_path)

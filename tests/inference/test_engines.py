@@ -86,10 +86,10 @@ async def test_scores_do_not_depend_on_the_batch_and_know_right_from_wrong(fleet
     assert sum(r.values[-1] > w.values[-1] for r, w in zip(right, wrong, strict=True)) >= 36
 
 
-async def test_a_solution_beyond_the_prms_context_is_an_error() -> None:
+async def test_a_step_beyond_the_prms_context_is_an_error() -> None:
     scorer = TransformersScorer(PrmSettings(backend="transformers", model=str(CHECKPOINTS / "prm")))
     with pytest.raises(ContextFullError, match="context"):
-        await scorer.score(asked(PROBLEMS[0].problem), ["A:+3,6+3=9"] * 5000)
+        await scorer.score(asked(PROBLEMS[0].problem), ["A:+3,6+3=9", "A:" + "+3" * 600])
     await scorer.close()
 
 

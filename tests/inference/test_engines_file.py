@@ -48,6 +48,7 @@ def test_every_setting_arrives(tmp_path: Path) -> None:
         "api_key_env": "WEAK_KEY",
         "in_flight": 8,
         "deadline_seconds": 30.0,
+        "ahead_tokens": 0,
         "sampling": {"temperature": 0.5, "top_p": 0.9, "max_step_tokens": 99},
         "serve": {"gpus": [0, 1], "flags": ["--max-model-len", "4096"], "environment": {"A": "b"}},
     }

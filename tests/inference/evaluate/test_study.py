@@ -57,6 +57,7 @@ def test_the_hard_budget_is_kept_to_but_for_the_last_step(study: Path) -> None:
         assert sum(strong[:-1]) <= 20
 
 
+@pytest.mark.slow
 def test_a_study_grows_without_making_anything_again(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

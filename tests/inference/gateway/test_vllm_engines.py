@@ -17,7 +17,7 @@ from tests.inference.gateway.conftest import Gateway
 from tests.inference.test_processes import gone
 from tests.planner.servers import TRIM, free_ports
 
-pytestmark = [pytest.mark.vllm, pytest.mark.models, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vllm, pytest.mark.models, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
