@@ -19,19 +19,20 @@ from kde.samples import StepClass
 from planner.client import PlannerClient, PlannerUnavailableError
 from planner.decision import Planner, Proposal
 from planner.local import LocalPlanner
-from planner.table import PolicyTable
+from planner.policies.offer import Offer
 
 
 @asynccontextmanager
 async def open_planner(
-    server: str | None, tables: Path | None, *, fallback: str | None = None
+    server: str | None, tables: Path | None, *, fallback: str | None = None, otherwise: Planner
 ) -> AsyncIterator[Planner]:
-    """A planner service, a table in this process, or, with neither, the policies that need no table.
+    """A planner service, tables in this process, or, with neither, what there is `otherwise`.
 
     Args:
         server: HOST:PORT of the service.
-        tables: directory of the table.
+        tables: directory of the table, or of a folder of them.
         fallback: what decides while the service does not answer, as `planner.client.fallback` declares it; None stops the run.
+        otherwise: decides where neither is named.
 
     Raises:
         InputError: both are named, or a fallback without a service.
@@ -43,7 +44,7 @@ async def open_planner(
         if fallback is not None:
             remedy = "it is for a planner that may be away: name it by --server"
             raise InputError("planner", field="fallback", value=fallback, remedy=remedy)
-        yield LocalPlanner(None if tables is None else PolicyTable.load(tables))
+        yield otherwise if tables is None else LocalPlanner(Offer.load(tables).catalogue)
         return
     async with PlannerClient(server, fallback=fallback) as client:
         yield client

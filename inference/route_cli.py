@@ -13,6 +13,7 @@ from inference.ending import Limits
 from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings
 from inference.fleet import EngineKind, engines_at, open_fleet
+from inference.lab.planner import lab_planner
 from inference.lab.shipped import lab_places, lab_problems
 from inference.meters import Meters
 from inference.problem_sets import PROBLEM_SETS, read_problem_set
@@ -25,6 +26,7 @@ from inference.runner import Run
 from kde.errors import InputError
 from kde.records import read_records
 from kde.terminal import AsJson, live_progress, print_json, print_table
+from planner.local import LocalPlanner
 
 app = App(
     name="route",
@@ -116,7 +118,9 @@ class Deciding:
     """Who decides."""
 
     server: Annotated[str | None, Parameter(help="HOST:PORT of a planner")] = None
-    tables: Annotated[Path | None, Parameter(help="directory of a policy table, instead of --server")] = None
+    tables: Annotated[
+        Path | None, Parameter(help="directory of a policy table, instead of --server [with --lab: the lab's own]")
+    ] = None
     fallback: Annotated[
         str | None,
         Parameter(help="what decides while the planner is away: continue, thr:0.4, table or table,thr:0.4 [stop]"),
@@ -160,7 +164,7 @@ def run(
     """Solve problems step by step under one policy."""
     problems, engines = asked.read(seed, lab=models.lab), models.settings()
     settings = EpisodeSettings(policy, seed, lengths.limits(), fingerprint_of(engines.describe()), prefill)
-    job = _Job(problems, settings, engines, deciding, out, concurrency)
+    job = _Job(problems, settings, engines, deciding, out, concurrency, lab=models.lab)
     session = asyncio.run(job.finish())
     _report(out, session, as_json=as_json)
 
@@ -173,11 +177,14 @@ class _Job:
     deciding: Deciding
     out: Path
     concurrency: int
+    lab: bool
 
     async def finish(self) -> dict[str, Any] | None:
         """Solve what remains, and say how that went; None if nothing does."""
         deciding = self.deciding
-        async with open_planner(deciding.server, deciding.tables, fallback=deciding.fallback) as planner:
+        alone = self.lab and deciding.server is None and deciding.tables is None
+        own = lab_planner(self.settings.policy) if alone else LocalPlanner(None)
+        async with open_planner(deciding.server, deciding.tables, fallback=deciding.fallback, otherwise=own) as planner:
             run = Run(self.out, await describe_run(planner, self.settings, self.engines.describe()), self.problems)
             remaining = len(run.remaining())
             if not remaining:

@@ -6,10 +6,9 @@ paper's authors released, integrated over cells of 0.05, their step accuracies a
 
 from pathlib import Path
 
-from kde.artefact import ArtefactKind, read_artefact
 from planner.pomdp import RoutingPOMDP
+from planner.problem import read_problem
 
-PROBLEM = ArtefactKind("problem", schema_version=1)
 MATH_TRAIN = Path(__file__).with_name("math_train")
 
 
@@ -19,5 +18,4 @@ def math_train() -> tuple[RoutingPOMDP, str]:
     Raises:
         ArtefactError: its files are damaged.
     """
-    artefact = read_artefact(MATH_TRAIN, PROBLEM)
-    return RoutingPOMDP.described(artefact.arrays["cells"], artefact.body["pomdp"]), artefact.content_hash
+    return read_problem(MATH_TRAIN)

@@ -82,6 +82,20 @@ def test_a_run_killed_half_way_resumes_to_the_run_it_would_have_been(undisturbed
     assert_frame_equal(without_times(frame), without_times(undisturbed), check_row_order=True, abs_tol=1e-4)
 
 
+def test_the_lab_brings_its_own_planner_for_any_price(tmp_path: Path) -> None:
+    found = {}
+    for price in ("0.0005", "0.05"):
+        summary = routed(options(tmp_path / price, policy=f"pomdp:{price}", problems="16"))
+        assert summary["episodes"] == 16
+        assert len(json.loads((tmp_path / price / "run.json").read_text())["table"]) == 64
+        found[price] = summary["strong_tokens"]
+    assert found["0.0005"] > found["0.05"]
+    with pytest.raises(InputError, match="lambda"):
+        routed(options(tmp_path / "negative", policy="pomdp:-1"))
+    with pytest.raises(InputError, match="LAMBDA"):
+        routed(options(tmp_path / "nonsense", policy="pomdp:cheap"))
+
+
 def test_a_run_that_is_interrupted_keeps_what_is_finished_and_goes_on(
     undisturbed: pl.DataFrame, tmp_path: Path
 ) -> None:
