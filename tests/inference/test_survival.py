@@ -19,7 +19,7 @@ from inference.runner import Run
 from inference.vllm_server import ServedModel, ServerProcess, free_port
 from planner.local import LocalPlanner
 
-pytestmark = [pytest.mark.vllm, pytest.mark.models, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vllm, pytest.mark.models, pytest.mark.slow]
 PROBLEMS = lab_problems(24, seed=3)
 SETTINGS = EpisodeSettings("thr:0.5", 0, Limits(max_steps=4))
 
