@@ -90,7 +90,7 @@ async def _against_lockstep(here: Trio) -> dict[str, Result]:
 async def _on_vllm() -> dict[str, Result]:
     """The three models on vLLM in this process; problems as benchmarks have them, mostly short with a tail of long ones."""
     by_length = sorted(lab_problems(600, seed=41), key=lambda problem: len(problem.problem))
-    problems = [*by_length[:72], *by_length[-24:]]
+    problems = [*by_length[:144], *by_length[-48:]]
     random.Random(0).shuffle(problems)  # noqa: S311  no secret
     settings, planner = EpisodeSettings("thr:0.5", 0, prefill=False), LocalPlanner(None)
     engines = engines_at(lab_places(), EngineKind.VLLM, {"max_step_tokens": 64, "temperature": 0.0})
@@ -99,7 +99,7 @@ async def _on_vllm() -> dict[str, Result]:
         async with open_fleet(engines, Path(logs)) as fleet:
             models = Trio(fleet.weak, fleet.strong, fleet.scorer)
             await _each_on_its_own(problems, models, planner, settings)
-            for _ in range(5):
+            for _ in range(3):
                 began = time.perf_counter()
                 await _each_on_its_own(problems, models, planner, settings)
                 between = time.perf_counter()

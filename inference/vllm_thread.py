@@ -22,7 +22,7 @@ from inference.vllm_flags import CPU_FLAGS
 
 Result = TypeVar("Result")
 
-_GRACE_SECONDS: Final = 0.005
+_GRACE_SECONDS: Final = 0.001
 """The longest that the next step is put off for callers who have just got an answer: most ask again at once, and join it."""
 
 _ENVIRONMENT: Final = {
