@@ -201,6 +201,8 @@ def demand(needs: Need, proposal: Proposal, carry: Carry | None) -> None:
         if carry is not None and needs:
             raise InputError("decision", field="carry", value=carry, remedy="nothing comes before step 1: leave it out")
         return
+    if needs is Need.BELIEF and carry is not None and carry.belief is not None:
+        return  # the hot path; what follows finds the words
     if Need.ACTION in needs and carry is None:
         remedy = f"step {proposal.step} needs what was done at step {proposal.step - 1}"
         raise InputError("decision", field="last_action", value=None, remedy=remedy)
