@@ -1,12 +1,11 @@
 """One process at a time in a folder of unfinished work."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kde.errors import InputError
+from kde.lock import held
 
 
 @contextmanager
@@ -16,13 +15,8 @@ def exclusive(folder: Path, *, what: str) -> Iterator[None]:
     Raises:
         InputError: another process holds it; `what` says what that does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            remedy = f"{what} is running: wait for it, or choose another --out"
-            raise InputError(folder, field="lock", value="held", remedy=remedy) from error
+    remedy = f"{what} is running: wait for it, or choose another --out"
+    with held(folder / "lock", place=folder, remedy=remedy):
         try:
             yield
         finally:

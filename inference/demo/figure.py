@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from inference.evaluate.figures import draw_ends
+from inference.evaluate.sweeps import Ends
 from kde.model import ObservationModel
 from kde.report.figures import draw_densities
 
@@ -33,44 +35,17 @@ def draw_report(summary: Mapping[str, Any], model: ObservationModel, path: Path)
 
 def _draw_curves(axes: Axes, summary: Mapping[str, Any]) -> None:
     weak, strong = summary["weak"], summary["strong"]
-    axes.plot(
-        (0, strong["strong_tokens"]),
-        (weak["accuracy"], strong["accuracy"]),
-        color=_GREY,
-        linewidth=1,
-        linestyle=(0, (4, 4)),
-        label="mixing the two models at random",
-    )
-    for row, name, align in ((weak, "$M_w$ alone", "left"), (strong, "$M_s$ alone", "right")):
+    draw_ends(axes, Ends(weak["accuracy"], strong["accuracy"], strong["strong_tokens"]))
+    for row in (weak, strong):
         axes.axhline(row["accuracy"], color=_GREY, linewidth=0.8, alpha=0.5)
-        axes.plot(row["strong_tokens"], row["accuracy"], marker="D", color=_GREY, markersize=8, zorder=4)
-        shift = (10, -16) if align == "left" else (-10, 8)
-        axes.annotate(
-            f"{name}: {row['accuracy']:.1%}",
-            (row["strong_tokens"], row["accuracy"]),
-            xytext=shift,
-            textcoords="offset points",
-            ha=align,
-            color=_GREY,
-        )
     for family, (label, colour, marker) in _FAMILIES.items():
         rows = [row for row in summary["policies"] if row["policy"].partition(":")[0] == family]
         _draw_family(axes, rows, label, colour, marker)
-    top = axes.secondary_xaxis(
-        "top", functions=(lambda x: x / strong["strong_tokens"], lambda x: x * strong["strong_tokens"])
-    )
-    top.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    top.set_xlabel("share of the strong tokens of $M_s$ alone, $c$")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_ylim(weak["accuracy"] - 0.07, min(1.0, strong["accuracy"]) + 0.05)
-    axes.set_xlabel("strong tokens a problem")
-    axes.set_ylabel("right answers")
     axes.set_title(
         f"Cost against accuracy on {summary['problems']} fresh lab problems (bars: 95 % intervals)", loc="left"
     )
     axes.legend(loc="lower right", frameon=False)
-    axes.grid(alpha=0.2)
-    axes.spines[["right"]].set_visible(False)
 
 
 def _draw_family(axes: Axes, rows: Sequence[Mapping[str, Any]], label: str, colour: str, marker: str) -> None:

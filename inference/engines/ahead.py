@@ -20,18 +20,13 @@ class Ahead:
 
     Args:
         tokenizer: of the model, in this process: it says where in the ids the separators are.
-        tokens: asked for in one call, where the context has room for them; none decodes nothing ahead.
+        tokens: asked for in one call, where the context has room for them.
     """
 
     def __init__(self, tokenizer: Any, tokens: int) -> None:
         self._tokenizer, self._tokens = tokenizer, tokens
         self._waiting: dict[tuple[int, ...], Piece] = {}
         self._text = lru_cache(maxsize=None)(self._text_of)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether anything is decoded ahead."""
-        return self._tokens > 0
 
     def most(self, limit: int, room: int) -> int:
         """Tokens to ask for, where a step may have `limit` and the context has room for so many."""

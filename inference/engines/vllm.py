@@ -27,7 +27,7 @@ class VllmEngine:
         self._model, self._sampling, self._name = model, settings.sampling, str(settings.model)
         self._prompts = Prompts(LocalTokens(model.tokenizer, settings.chat))
         self._context = model.context
-        self._ahead = Ahead(model.tokenizer, settings.ahead_tokens)
+        self._ahead = Ahead(model.tokenizer, settings.ahead_tokens) if settings.ahead_tokens else None
         self.usage = Usage()
 
     async def propose(self, question: Conversation, steps: Sequence[Step], *, seed: int) -> Step:
@@ -81,7 +81,7 @@ class VllmEngine:
         return prefix
 
     async def _decode(self, ids: list[int], limit: int, seed: int) -> Piece:
-        if not self._ahead.wanted:
+        if self._ahead is None:
             decoded = await self._generate(
                 ids, max_tokens=limit, seed=seed, stop=[SEPARATOR], include_stop_str_in_output=True
             )

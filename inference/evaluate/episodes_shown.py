@@ -19,7 +19,7 @@ def episodes_shown(study: Study) -> list[dict[str, Any]]:
     Problems that M_w gets wrong come first, among them those on which policies disagree most.
     """
     seed = study.plan.seeds[0]
-    frames = {policy: study.episodes(policy).filter(pl.col("seed") == seed) for policy in study.plan.policies}
+    frames = {policy: frame.filter(pl.col("seed") == seed) for policy, frame in study.all_episodes().items()}
     chosen = _telling(pl.concat(frames.values()))
     return [
         _episode(row)

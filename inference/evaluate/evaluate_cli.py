@@ -18,7 +18,7 @@ from inference.evaluate.families import all_policies
 from inference.evaluate.lab_study import lab_planner, score_weak_traces
 from inference.evaluate.query_level import measure_query_level
 from inference.evaluate.study import Study
-from inference.evaluate.summary import read_results, summarise
+from inference.evaluate.summary import results_of, summarise
 from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.checker import true_class
 from inference.lab.shipped import lab_places, lab_problems
@@ -98,8 +98,10 @@ async def _finish(
 
 
 def _summarise(study: Study) -> dict[str, Any]:
-    comparison = Comparison(read_results(study), seed=0)
-    return summarise(study, comparison, measure_query_level(study, comparison, WordLlamaEncoder()), _LEFT_OUT)
+    episodes = study.all_episodes()
+    comparison = Comparison(results_of(episodes), seed=0)
+    query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
+    return summarise(study.plan, episodes, comparison, query_level, _LEFT_OUT)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -37,7 +37,7 @@ def draw_ends(axes: Axes, ends: Ends) -> None:
         label="mixing the two models at random",
     )
     for place, accuracy, name, shift, align in (
-        (0.0, ends.weak_accuracy, "$M_w$ alone", (10, -14), "left"),
+        (0.0, ends.weak_accuracy, "$M_w$ alone", (10, -16), "left"),
         (ends.strong_tokens, ends.strong_accuracy, "$M_s$ alone", (-10, 8), "right"),
     ):
         axes.plot(place, accuracy, marker="D", color=_GREY, markersize=8, zorder=4)

@@ -40,13 +40,15 @@ class QueryLevel:
     region: OracleRegion
 
 
-def measure_query_level(study: Study, comparison: Comparison, encoder: SentenceEncoder) -> QueryLevel:
+def measure_query_level(
+    study: Study, episodes: Mapping[str, pl.DataFrame], comparison: Comparison, encoder: SentenceEncoder
+) -> QueryLevel:
     """RouteLLM's three routers and AutoMix-PRM, cross-validated over problems, and the oracle that knows the grades.
 
     Raises:
-        InputError: M_w's or M_s's runs are not finished, or M_w's traces are not scored.
+        InputError: M_w's traces are not scored.
     """
-    answers, problem = paired_answers(study)
+    answers, problem = paired_answers(study, episodes)
     scores = {
         NAMES[name]: held_out_scores(answers, problem, encoder, method.train, folds=FOLDS, seed=0)
         for name, method in ROUTELLM.items()
@@ -57,9 +59,9 @@ def measure_query_level(study: Study, comparison: Comparison, encoder: SentenceE
     return QueryLevel(families, oracle_region(answers))
 
 
-def paired_answers(study: Study) -> tuple[PairedAnswers, Groups]:
+def paired_answers(study: Study, episodes: Mapping[str, pl.DataFrame]) -> tuple[PairedAnswers, Groups]:
     """Both models' answers, one a problem and seed, and the place of each one's problem among the sorted ids."""
-    weak, strong = (study.episodes(name).sort("seed", "problem_id") for name in ("weak", "strong"))
+    weak, strong = (episodes[name].sort("seed", "problem_id") for name in ("weak", "strong"))
     verified = pl.concat([_cumulative_scores(score_file(study, seed), seed) for seed in sorted(study.plan.seeds)])
     weak = weak.join(verified, on=("seed", "problem_id"), how="left", maintain_order="left")
     weak_correct, strong_correct = (frame["correct"].cast(pl.Float64).to_numpy() for frame in (weak, strong))

@@ -125,5 +125,13 @@ class Study:
             frames.append(frame)
         return pl.concat(frames)
 
+    def all_episodes(self) -> dict[str, pl.DataFrame]:
+        """The episodes of every policy.
+
+        Raises:
+            InputError: not all of its problems are solved yet.
+        """
+        return {policy: self.episodes(policy) for policy in self.plan.policies}
+
     def _directory(self, policy: str, seed: int) -> Path:
         return self.out / "runs" / policy.replace(":", "-") / str(seed)

@@ -10,7 +10,7 @@ import polars as pl
 from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetrics, Results
 from inference.evaluate.families import family_of, parameter_of
 from inference.evaluate.query_level import QueryLevel
-from inference.evaluate.study import Study
+from inference.evaluate.study import StudyPlan
 from kde.quality import Estimate
 from kde.samples import Array
 
@@ -18,18 +18,13 @@ ROUNDS = ("0", "1", "2", "3", "> 3")
 """How often M_s is asked in an episode: the columns of the paper's Table 6."""
 
 
-def read_results(study: Study) -> Results:
-    """What every policy came to, by problem.
-
-    Raises:
-        InputError: a run is not finished, or an answer is not graded.
-    """
+def results_of(episodes: Mapping[str, pl.DataFrame]) -> Results:
+    """What every policy came to, by problem, given its episodes with every seed."""
     means = {
-        policy: study.episodes(policy)
-        .group_by("problem_id")
+        policy: frame.group_by("problem_id")
         .agg(pl.col("correct").cast(pl.Float64).mean(), pl.col("strong_tokens").cast(pl.Float64).mean())
         .sort("problem_id")
-        for policy in study.plan.policies
+        for policy, frame in episodes.items()
     }
     return Results(
         problems=tuple(means["weak"]["problem_id"]),
@@ -39,20 +34,25 @@ def read_results(study: Study) -> Results:
 
 
 def summarise(
-    study: Study, comparison: Comparison, query_level: QueryLevel | None, left_out: Mapping[str, str]
+    plan: StudyPlan,
+    episodes: Mapping[str, pl.DataFrame],
+    comparison: Comparison,
+    query_level: QueryLevel | None,
+    left_out: Mapping[str, str],
 ) -> dict[str, Any]:
     """Everything that is measured.
 
     Args:
-        study: finished.
+        plan: of a finished study.
+        episodes: by policy, with every seed.
         comparison: of its results.
         query_level: routers of whole questions, where they were measured.
         left_out: why a method has no row, by its name.
     """
-    policies = [_policy(policy, comparison.policy(policy), study.episodes(policy)) for policy in study.plan.policies]
+    policies = [_policy(policy, comparison.policy(policy), frame) for policy, frame in episodes.items()]
     return {
-        "problems": study.plan.problems,
-        "seeds": list(study.plan.seeds),
+        "problems": plan.problems,
+        "seeds": list(plan.seeds),
         "policies": policies,
         "families": [
             {
@@ -61,7 +61,7 @@ def summarise(
                 "members": members,
                 **_family(comparison.family(members)),
             }
-            for name, members in _families(study.plan.policies).items()
+            for name, members in _families(plan.policies).items()
         ],
         "query_level": _query_level(query_level),
         "left_out": dict(left_out),

@@ -10,6 +10,7 @@ from kde.samples import StepClass
 from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
 from planner.decision import Action, Belief, Carry, Decision, Need, Proposal
 from planner.exact import Solution, solve_exact
+from planner.policies.tableless import Tableless
 from planner.pomdp import RoutingPOMDP
 
 _CERTAIN: dict[StepClass, Belief] = {
@@ -30,7 +31,7 @@ def solve_oracle(pomdp: RoutingPOMDP, lam: float, *, gap: float = 1e-6) -> Solut
     return solution
 
 
-class OraclePolicy:
+class OraclePolicy(Tableless):
     """Regenerate where that is worth its price, knowing the class of this proposal and of every one to come."""
 
     def __init__(self, policy_id: str, pomdp: RoutingPOMDP, lam: float) -> None:
@@ -41,11 +42,6 @@ class OraclePolicy:
     def id(self) -> str:
         """`oracle:LAMBDA`."""
         return self._id
-
-    @property
-    def table_hash(self) -> str:
-        """There is no table."""
-        return ""
 
     @property
     def needs(self) -> Need:

@@ -23,7 +23,7 @@ from planner.local import LocalPlanner
 from planner.table import PolicyTable
 from planner.v1 import planner_pb2 as pb
 from planner.v1 import planner_pb2_grpc as pb_grpc
-from tests.planner.servers import TRIM, start, stop
+from tests.planner.servers import TRIM, request, start, stop
 
 SERVICE = "planner.v1.PlannerService"
 SURE = pb.Belief(correct=1, derailed=0, recoverable=0)
@@ -40,17 +40,6 @@ def server(table_directory: Path) -> Iterator[str]:
 async def channel(server: str) -> AsyncIterator[aio.Channel]:
     async with aio.insecure_channel(server) as channel:
         yield channel
-
-
-def _request(**changes: Any) -> pb.DecideRequest:
-    fields: dict[str, Any] = {
-        "policy_id": "pomdp:0.002",
-        "step": 1,
-        "scores": pb.Scores(values=[0.4]),
-        "token_count": 30,
-        "final": False,
-    }
-    return pb.DecideRequest(**{key: value for key, value in (fields | changes).items() if value is not None})
 
 
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=8)
@@ -82,17 +71,17 @@ async def test_the_wire_takes_whole_score_lists(
     channel: aio.Channel, table: PolicyTable, table_directory: Path
 ) -> None:
     stub = pb_grpc.PlannerServiceStub(channel)
-    first = await stub.Decide(_request())
+    first = await stub.Decide(request())
     assert first.table_hash == PolicyTable.load(table_directory).content_hash
-    request = _request(step=2, scores=pb.Scores(values=[0.4, 0.7]), belief=first.belief, last_action=first.action)
-    by_features = _request(
+    by_list = request(step=2, scores=pb.Scores(values=[0.4, 0.7]), belief=first.belief, last_action=first.action)
+    by_features = request(
         step=2,
         scores=None,
         features=pb.Features(earlier=0.4, newest=0.7),
         belief=first.belief,
         last_action=first.action,
     )
-    assert await stub.Decide(request) == await stub.Decide(by_features)
+    assert await stub.Decide(by_list) == await stub.Decide(by_features)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +122,9 @@ async def test_bad_requests_get_a_precise_status(
 ) -> None:
     stub = pb_grpc.PlannerServiceStub(channel)
     with pytest.raises(aio.AioRpcError) as caught:
-        await stub.Decide(_request(**changes))
+        await stub.Decide(request(**changes))
     assert (caught.value.code(), field in (caught.value.details() or "")) == (code, True)
-    assert (await stub.Decide(_request())).action != pb.ACTION_UNSPECIFIED
+    assert (await stub.Decide(request())).action != pb.ACTION_UNSPECIFIED
 
 
 async def test_random_bytes_do_not_hurt(channel: aio.Channel) -> None:
@@ -148,7 +137,7 @@ async def test_random_bytes_do_not_hurt(channel: aio.Channel) -> None:
             grpc.StatusCode.INVALID_ARGUMENT,
             grpc.StatusCode.UNKNOWN,
         }
-    assert (await pb_grpc.PlannerServiceStub(channel).Decide(_request())).action != pb.ACTION_UNSPECIFIED
+    assert (await pb_grpc.PlannerServiceStub(channel).Decide(request())).action != pb.ACTION_UNSPECIFIED
 
 
 async def test_health_and_reflection(channel: aio.Channel) -> None:
