@@ -8,7 +8,7 @@ from pathlib import Path
 from inference.concurrency import for_each
 from inference.conversation import asked
 from inference.lock import exclusive
-from inference.scorers.base import Scorer
+from inference.scorers.base import Scorer, Scores
 from inference.solutions import Solution
 from kde.errors import InputError
 from kde.records import parse_lines
@@ -30,7 +30,7 @@ class ScoringTask:
     problem: str
     steps: tuple[str, ...]
     key: Hashable
-    record: Callable[[list[float]], Scored]
+    record: Callable[[Scores], Scored]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,11 @@ def labelled_job(traces: Sequence[LabelledTrace], *, prm: str) -> ScoringJob:
     """Scores by id, to be joined with the labels."""
 
     def task(trace: LabelledTrace) -> ScoringTask:
-        def record(scores: list[float]) -> ScoredTrace:
-            return ScoredTrace(id=trace.id, prm=prm, scores=scores, text_sha256=trace.text_sha256)
+        def record(scores: Scores) -> ScoredTrace:
+            values, windows = scores
+            return ScoredTrace(
+                id=trace.id, prm=prm, windows=windows, scores=list(values), text_sha256=trace.text_sha256
+            )
 
         return ScoringTask(trace.problem, tuple(trace.steps), (trace.id, prm), record)
 
@@ -63,13 +66,15 @@ def solution_job(solutions: Sequence[Solution], *, prm: str) -> ScoringJob:
     """Answered traces: all that belief filters and dynamics without labels need."""
 
     def task(solution: Solution) -> ScoringTask:
-        def record(scores: list[float]) -> AnsweredTrace:
+        def record(scores: Scores) -> AnsweredTrace:
+            values, windows = scores
             return AnsweredTrace(
                 problem_id=solution.problem_id,
                 final_answer_correct=solution.correct,
-                scores=scores,
+                scores=list(values),
                 tokens=list(solution.tokens),
                 prm=prm,
+                windows=windows,
                 text_sha256=sha256_of_text(solution.problem, solution.steps),
             )
 
@@ -102,7 +107,7 @@ async def score_traces(
 
             async def work(task: ScoringTask) -> None:
                 scores = await scorer.score(asked(task.problem), task.steps)
-                stream.write(task.record(list(scores.values)).model_dump_json().encode() + b"\n")
+                stream.write(task.record(scores).model_dump_json().encode() + b"\n")
                 stream.flush()
                 on_trace()
 

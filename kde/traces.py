@@ -14,6 +14,7 @@ from kde.samples import StepClass
 
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Tokens = list[Annotated[int, Field(ge=1)]] | None
+Windows = Annotated[int, Field(ge=1)] | None
 
 
 class LabelledTrace(Record):
@@ -60,10 +61,12 @@ class ScoredTrace(Record):
 
     Attributes:
         prm: which PRM scored it, where the scorer wrote it down.
+        windows: pieces that it was scored in, likewise; more than one where it is longer than the PRM takes.
         text_sha256: `LabelledTrace.text_sha256` of what was scored, likewise.
     """
 
     prm: str | None = None
+    windows: Windows = None
     scores: list[Score] = Field(min_length=1)
     text_sha256: str | None = None
 
@@ -82,6 +85,7 @@ class AnsweredTrace(Entry):
         scores: PRM scores of every step.
         tokens: tokens of each step, where they were counted.
         prm: which PRM scored it, where the scorer wrote it down.
+        windows: pieces that it was scored in, likewise; more than one where it is longer than the PRM takes.
         text_sha256: `sha256_of_text` of what was scored, likewise.
     """
 
@@ -91,6 +95,7 @@ class AnsweredTrace(Entry):
     scores: list[Score] = Field(min_length=1)
     tokens: Tokens = None
     prm: str | None = None
+    windows: Windows = None
     text_sha256: str | None = None
 
     @model_validator(mode="after")

@@ -74,7 +74,7 @@ class ModelSettings(_Settings):
         in_flight: most calls under way; the others wait in line.
         deadline_seconds: of one call, from its turn on, retries included.
         chat: how conversations become prompts.
-        serve: how a server of it is started; its flags are also those of vLLM in this process.
+        serve: how a server of it is started; of vLLM in this process, the flags alone.
     """
 
     backend: Literal["server", "vllm", "transformers"]
@@ -105,6 +105,16 @@ class ModelSettings(_Settings):
         if not all(is_url(url) for url in urls):
             raise PydanticCustomError("url", "write http://HOST:PORT")
         return urls
+
+    @field_validator("serve")
+    @classmethod
+    def _of_a_server(cls, serve: ServeSettings, info: ValidationInfo) -> ServeSettings:
+        taken = {"server": {"gpus", "flags", "environment"}, "vllm": {"flags"}}.get(info.data.get("backend", "server"), set())
+        useless = sorted(name for name, value in serve if value and name not in taken)
+        if useless:
+            told = "this backend has no server to start, and does not take {names}: set it for this process, or leave it out"
+            raise PydanticCustomError("useless", told, {"names": ", ".join(useless)})
+        return serve
 
     def identity(self) -> dict[str, Any]:
         """What the answers depend on: the weights by their SHA-256, or the URLs, and how conversations become prompts.

@@ -31,6 +31,8 @@ backend = "server"
 urls = ["https://prm.example"]
 """
 
+SERVED = 'backend = "server"\nurls = ["http://127.0.0.1:8001", "http://127.0.0.1:8002"]'
+
 
 def load(tmp_path: Path, text: str) -> EnginesFile:
     path = tmp_path / "ENGINES.toml"
@@ -69,6 +71,8 @@ def test_every_setting_arrives(tmp_path: Path) -> None:
         ('urls = ["https://prm.example"]', "", r"urls is \(\); name a server's"),
         ('backend = "server"\nurls = ["https', 'backend = "transformers"\nurls = ["https', "model is None; name"),
         ("[scorer]", "[judge]", "judge is .*not permitted"),
+        (SERVED, 'backend = "vllm"\nmodel = "m"', "weak.serve is .*does not take environment, gpus: "),
+        (SERVED, 'backend = "transformers"\nmodel = "m"', "weak.serve is .*does not take environment, flags, gpus: "),
         ("[weak.serve]", "[weak.serve", "content is .*line 12.*; write TOML"),
     ],
 )

@@ -30,7 +30,7 @@ class Counting:
             raise EngineError("gone")
         self.left -= 1
         self.asked += 1
-        return Scores((0.5,) * len(steps))
+        return Scores((0.5,) * len(steps), windows=len(steps))
 
     async def close(self) -> None:
         pass
@@ -45,7 +45,9 @@ async def test_nothing_is_scored_twice_after_a_stop(tmp_path: Path) -> None:
     second = Counting(100)
     await score_traces(second, labelled_job(TRACES, prm="p"), out, concurrency=2)
     assert second.asked == 13
-    assert sorted(scored.id for scored in read_records(out, ScoredTrace)) == sorted(trace.id for trace in TRACES)
+    records = read_records(out, ScoredTrace)
+    assert sorted(scored.id for scored in records) == sorted(trace.id for trace in TRACES)
+    assert {scored.windows for scored in records} == {2}
     third = Counting(0)
     await score_traces(third, labelled_job(TRACES, prm="p"), out)
     assert third.asked == 0
@@ -87,4 +89,5 @@ async def test_solutions_become_answered_traces_and_are_not_scored_twice(tmp_pat
     assert second.asked == 4
     found = {trace.problem_id: trace for trace in read_records(out, AnsweredTrace)}
     assert found.keys() == {f"p{n}" for n in range(6)}
+    assert found["p3"].windows == 2
     assert (found["p3"].scores, found["p3"].tokens, found["p3"].final_answer_correct) == ([0.5, 0.5], [3, 4], False)
