@@ -28,12 +28,14 @@ class Cell:
         policy: policy id.
         seed: of the sampling.
         problems: what is solved.
+        scores: file that takes the PRM's scores of the finished traces, where one model alone wrote them; None for none.
     """
 
     directory: Path
     policy: str
     seed: int
     problems: Sequence[Problem]
+    scores: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

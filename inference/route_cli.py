@@ -13,6 +13,7 @@ from inference.ending import Limits
 from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings
 from inference.fleet import EngineKind, engines_at, open_fleet
+from inference.lab.language import Mix
 from inference.lab.planner import lab_planner
 from inference.lab.shipped import lab_places, lab_problems
 from inference.meters import Meters
@@ -93,6 +94,9 @@ class Asked:
     ]
     data: Annotated[Path | None, Parameter(help="folder with bench/ of benchmarks by name [TRIM_DATA]")] = None
     limit: Annotated[int | None, Parameter(validator=Number(gte=1), help="only the first of them")] = None
+    mix: Annotated[Mix | None, Parameter(help="with --lab and a number: how often each operation comes [standard]")] = (
+        None
+    )
 
     def read(self, seed: int, *, lab: bool) -> list[Problem]:
         """The problems, in order.
@@ -102,11 +106,20 @@ class Asked:
         """
         return self._all(seed, lab=lab)[: self.limit]
 
+    def name(self, *, lab: bool) -> str:
+        """What the problems are called: their benchmark, the lab and its mix, or their file."""
+        if lab and self.problems.isdigit():
+            return f"lab-{self.mix or Mix.STANDARD}"
+        return self.problems if self.problems in PROBLEM_SETS else Path(self.problems).name
+
     def _all(self, seed: int, *, lab: bool) -> list[Problem]:
         if lab and self.problems.isdigit():
             if int(self.problems) < 1:
                 raise InputError("route", field="--problems", value=self.problems, remedy="at least 1")
-            return lab_problems(int(self.problems), seed=seed)
+            return lab_problems(int(self.problems), seed=seed, mix=self.mix or Mix.STANDARD)
+        if self.mix is not None:
+            remedy = "only fresh problems of the lab have a mix: give --lab and a number of --problems"
+            raise InputError("route", field="--mix", value=self.mix.value, remedy=remedy)
         if self.problems in PROBLEM_SETS:
             return read_problem_set(self.problems, self.data)
         return read_records(Path(self.problems), Problem)

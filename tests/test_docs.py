@@ -222,8 +222,7 @@ def test_the_generation_page_names_every_setting_metric_and_parameter() -> None:
 @pytest.mark.models
 @pytest.mark.slow
 def test_the_page_of_evaluation_runs(tmp_path: Path) -> None:
-    (commands,) = blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh")
-    run(commands, tmp_path)
+    run("\n".join(blocks((ROOT / "docs" / "evaluation.md").read_text(), "sh")), tmp_path)
     assert (tmp_path / "study-report" / "index.html").stat().st_size > 100_000
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +15,24 @@ from inference.cells import CellRunner
 from inference.ending import Limits
 from inference.engines.settings import EnginesFile
 from inference.evaluate.comparison import Comparison
-from inference.evaluate.families import all_policies
-from inference.evaluate.lab_study import lab_planner, score_weak_traces
+from inference.evaluate.executors import finish_here
+from inference.evaluate.families import Needs, Offered, all_policies, left_out
+from inference.evaluate.lab_study import BUDGET_TOKENS, fit_lab_planner
+from inference.evaluate.plan import Fit, StudyPlan
 from inference.evaluate.query_level import measure_query_level
 from inference.evaluate.study import Study
 from inference.evaluate.summary import results_of, summarise
-from inference.fleet import EngineKind, engines_at, open_fleet
+from inference.evaluate.worker import Workplace
+from inference.fleet import open_fleet
 from inference.lab.checker import true_class
-from inference.lab.shipped import lab_places, lab_problems
+from inference.lab.language import Mix
 from inference.problems import Problem
+from inference.route_cli import Asked, Models
 from kde.artefact import replace_file
 from kde.errors import InputError
 from kde.terminal import AsJson, live_progress, print_json, print_lines, print_table
+from planner.policies.catalogue import Catalogue
+from planner.policies.offer import Offer
 
 app = App(
     name="evaluate",
@@ -33,10 +40,15 @@ app = App(
 Every policy solves the same problems with every seed; M_w's drafts are shared wherever prefixes agree. What is on disk is not made again:
 the same command goes on, and more policies or seeds may be asked for later.
 
-Example: trim evaluate --lab --policies all --problems 300 --seeds 3 --out runs/study""",
+Examples:
+  trim evaluate --lab --policies all --problems 300 --seeds 3 --out runs/study
+  trim evaluate --lab --mix hard --planner runs/study/planner --problems 300 --out runs/elsewhere
+  trim evaluate --engines engines.toml --planner tables --problems math500 --out runs/math500""",
 )
 
 _LAMBDAS = (0.0005, 0.002, 0.008)
+_CALIBRATION = 1000
+_LAB_STEP_TOKENS = 64
 _PROBLEM_SEED = 3
 """Stream of the lab problems that studies use; no planner is fitted on them."""
 _LEFT_OUT = {
@@ -46,36 +58,89 @@ _LEFT_OUT = {
 }
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """Where the planner comes from."""
+
+    planner: Annotated[
+        Path | None, Parameter(help="folder of tables, learned policies and a budget table [fitted on the lab]")
+    ] = None
+    calibration: Annotated[
+        int | None, Parameter(validator=Number(gte=10), help=f"lab problems that it is fitted on [{_CALIBRATION}]")
+    ] = None
+    lambdas: Annotated[
+        tuple[float, ...],
+        Parameter(
+            name="--lambda",
+            consume_multiple=True,
+            negative="",
+            help=f"prices of a strong token that it is fitted for {list(_LAMBDAS)}",
+        ),
+    ] = ()
+
+    def fit(self, *, lab: bool, mix: Mix | None) -> Fit | None:
+        """How the study fits its own planner; None if it does not.
+
+        Raises:
+            InputError: there is nothing to fit, and an option says how.
+        """
+        if lab and self.planner is None:
+            return Fit(
+                calibration=self.calibration or _CALIBRATION,
+                lambdas=tuple(sorted(set(self.lambdas or _LAMBDAS))),
+                mix=mix or Mix.STANDARD,
+            )
+        for option, value in (("--calibration", self.calibration), ("--lambda", self.lambdas)):
+            if value:
+                remedy = "a planner is fitted with --lab and without --planner only: leave it out"
+                raise InputError("evaluate", field=option, value=value, remedy=remedy)
+        return None
+
+
 @app.default
 def evaluate(
     *,
-    lab: Annotated[bool, Parameter(negative="", help="use the lab's models and fresh problems")],
+    asked: Asked,
     out: Annotated[Path, Parameter(help="directory of the study")],
+    models: Models | None = None,
+    planning: Planning | None = None,
     policies: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, negative="", help="`all`, or policy ids such as thr:0.5")
     ] = ("all",),
-    problems: Annotated[int, Parameter(validator=Number(gte=2), help="how many")] = 300,
     seeds: Annotated[int, Parameter(validator=Number(gte=1), help="how many samples of every policy")] = 1,
-    calibration: Annotated[
-        int, Parameter(validator=Number(gte=10), help="problems that the planner is fitted on")
-    ] = 1000,
-    lambdas: Annotated[
-        tuple[float, ...],
-        Parameter(name="--lambda", consume_multiple=True, negative="", help="prices of a strong token"),
-    ] = _LAMBDAS,
+    prm_noise: Annotated[
+        float,
+        Parameter(validator=Number(gte=0), help="standard deviation of Gaussian noise on the logit of every score"),
+    ] = 0.0,
     concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="problems in flight")] = 128,
     as_json: AsJson = False,
 ) -> None:
     """Compare policies: accuracy, strong tokens, c, PGR, CPT, delta-IBC and budgeted accuracy, with intervals."""
-    if not lab:
-        raise InputError(
-            "evaluate", field="--lab", value=False, remedy="studies of other models are not there yet: give --lab"
-        )
-    asked = lab_problems(problems, seed=_PROBLEM_SEED)
-    wanted = all_policies(lambdas, without=_LEFT_OUT) if policies == ("all",) else policies
-    study = Study.of(out, asked, wanted, range(seeds))
-    asyncio.run(_finish(study, asked, calibration, lambdas, concurrency))
-    summary = _summarise(study)
+    models, planning = models or Models(), planning or Planning()
+    problems = _graded(asked.read(_PROBLEM_SEED, lab=models.lab))
+    engines = _noisy(_within_reason(models).settings(), prm_noise)
+    fit = planning.fit(lab=models.lab, mix=asked.mix)
+    offered = _offered(planning.planner, fit, truth=models.lab)
+    wanted = all_policies(offered) if policies == ("all",) else policies
+    plan = StudyPlan.asking(
+        benchmark=asked.name(lab=models.lab),
+        problems=problems,
+        models=engines.describe(),
+        fit=fit,
+        policies=wanted,
+        seeds=range(seeds),
+    )
+    study = Study.of(out, plan)
+    place = Workplace(
+        engines=engines,
+        planner=out / "planner" if fit else planning.planner,
+        logs=out / "logs",
+        concurrency=concurrency,
+        truth=true_class if models.lab else None,
+    )
+    study = _finish(study, problems, place)
+    summary = _summarise(study, _LEFT_OUT | left_out(study.plan.policies, offered))
     replace_file(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     if as_json:
         print_json(summary)
@@ -83,25 +148,82 @@ def evaluate(
         _show(summary, out)
 
 
-async def _finish(
-    study: Study, problems: Sequence[Problem], calibration: int, lambdas: Sequence[float], concurrency: int
-) -> None:
-    engines: EnginesFile = engines_at(lab_places(), EngineKind.TRANSFORMERS, {"max_step_tokens": 64})
+def _graded(problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Problems whose answers are known: nothing else can be compared."""
+    for problem in problems:
+        if problem.answer is None:
+            remedy = "a study is graded: give every problem its answer"
+            raise InputError("evaluate", field=f"answer of {problem.id}", value=None, remedy=remedy)
+    if len(problems) < 2:
+        remedy = "intervals are over problems: give two or more"
+        raise InputError("evaluate", field="--problems", value=len(problems), remedy=remedy)
+    return problems
+
+
+def _within_reason(models: Models) -> Models:
+    """Steps of the lab are short: one that goes on and on is cut early."""
+    return replace(models, max_step_tokens=_LAB_STEP_TOKENS) if models.lab and not models.max_step_tokens else models
+
+
+def _noisy(engines: EnginesFile, sigma: float) -> EnginesFile:
+    """All three models, the scorer made worse if that is asked for."""
+    for name, model in (("weak", engines.weak), ("strong", engines.strong), ("prm", engines.scorer)):
+        if model is None:
+            remedy = "a study needs all three models: give --lab, --engines, or --weak, --strong and --prm"
+            raise InputError("evaluate", field=f"--{name}", value=None, remedy=remedy)
+    if not sigma or engines.scorer is None:
+        return engines
+    noise = engines.scorer.noise.model_copy(update={"logit_sigma": sigma})
+    return engines.model_copy(update={"scorer": engines.scorer.model_copy(update={"noise": noise})})
+
+
+def _offered(planner: Path | None, fit: Fit | None, *, truth: bool) -> Offered:
+    """What the planner of the study will answer."""
+    if fit is not None:
+        return Offered(fit.lambdas, fit.lambdas, BUDGET_TOKENS, truth)
+    return Offered(truth=truth) if planner is None else Offered.by(Offer.load(planner).catalogue, truth=truth)
+
+
+def _finish(study: Study, problems: Sequence[Problem], place: Workplace) -> Study:
+    """Run what is not on disk yet; the study as it is on record then."""
     with live_progress() as progress:
-        async with open_fleet(engines, study.out / "logs") as fleet:
-            runner = CellRunner(engines, fleet, Limits(), concurrency, progress, true_class)
-            place = study.out / "planner"
+        if study.plan.fit is not None and place.planner is not None:
             learned = [float(policy[4:]) for policy in study.plan.policies if policy.startswith("agg:")]
-            async with lab_planner(place, runner, calibration=calibration, lambdas=lambdas, learned=learned) as planner:
-                await study.finish(problems, runner, planner)
-            await score_weak_traces(study, problems, runner)
+
+            async def prepare(folder: Path, fit: Fit) -> None:
+                async with open_fleet(place.engines, place.logs) as fleet:
+                    runner = CellRunner(place.engines, fleet, Limits(), place.concurrency, progress)
+                    await fit_lab_planner(folder, runner, fit, learned)
+
+            asyncio.run(prepare(place.planner, study.plan.fit))
+        planner = Catalogue(None) if place.planner is None else Offer.load(place.planner).catalogue
+        study = study.decided_by(_hashes(planner))
+        _check_answers(planner, study.plan.policies, truth=place.truth is not None)
+        study.begin()
+        finish_here(place, list(study.cells(problems)), progress)
+    return study
 
 
-def _summarise(study: Study) -> dict[str, Any]:
+def _check_answers(planner: Catalogue, policies: Sequence[str], *, truth: bool) -> None:
+    """Find out before the first run whether every policy will be answered."""
+    for policy in policies:
+        if policy.startswith("oracle:") and not truth:
+            raise InputError("evaluate", field="--policies", value=policy, remedy=f"it {Needs.TRUTH.value}: give --lab")
+        planner.get(policy)
+
+
+def _hashes(planner: Catalogue) -> dict[str, str]:
+    """Content hash of what answers, by policy or kind of policy."""
+    found = {f"pomdp:{lam!r}": table.content_hash for lam, table in planner.tables.items()}
+    found |= {f"agg:{lam!r}": policy.table_hash for lam, policy in planner.learned.items()}
+    return found if planner.budget is None else {**found, "budget": planner.budget.content_hash}
+
+
+def _summarise(study: Study, missing: Mapping[str, str]) -> dict[str, Any]:
     episodes = study.all_episodes()
     comparison = Comparison(results_of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
-    return summarise(study.plan, episodes, comparison, query_level, _LEFT_OUT)
+    return summarise(study.plan, episodes, comparison, query_level, missing)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

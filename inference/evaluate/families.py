@@ -1,7 +1,20 @@
 """Families of policies, and the settings at which each is swept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+
+from planner.policies.catalogue import Catalogue
+
+
+class Needs(StrEnum):
+    """What a family decides from; its value is the reason why it has no row where that is missing."""
+
+    NOTHING = ""
+    TABLE = "needs a policy table: name a planner's folder by --planner"
+    LEARNED = "needs a learned policy in the planner's folder (`trim train agg`)"
+    BUDGET = "needs a budget table in the planner's folder (`trim tables budget`)"
+    TRUTH = "sees the true class of every step, which only the lab's checker knows, and a table of prices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,24 +25,63 @@ class Family:
         prefix: of their ids, before the colon.
         name: as the paper calls it.
         parameter: what is swept.
-        settings: where, by default; None for the lambdas of the planner's table.
+        settings: where, by default; of budgets as shares of the largest; empty for the lambdas that the planner answers.
+        needs: what it decides from.
     """
 
     prefix: str
     name: str
     parameter: str
-    settings: tuple[float, ...] | None
+    settings: tuple[float, ...] = ()
+    needs: Needs = Needs.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a study's planner can answer beside the policies that need nothing.
+
+    Attributes:
+        tables: lambdas of its policy tables.
+        learned: lambdas of its learned policies.
+        most_tokens: largest budget of its budget table; None without one.
+        truth: whether the true class of a step is known.
+    """
+
+    tables: tuple[float, ...] = ()
+    learned: tuple[float, ...] = ()
+    most_tokens: float | None = None
+    truth: bool = False
+
+    @classmethod
+    def by(cls, catalogue: Catalogue, *, truth: bool) -> "Offered":
+        """What a planner's artefacts answer."""
+        most = None if catalogue.budget is None else catalogue.budget.most
+        return cls(tuple(catalogue.tables), tuple(catalogue.learned), most, truth)
+
+    def settings(self, family: Family) -> tuple[float, ...]:
+        """Where a family is swept; nowhere if what it needs is missing."""
+        match family.needs:
+            case Needs.NOTHING:
+                return family.settings
+            case Needs.TABLE:
+                return self.tables
+            case Needs.LEARNED:
+                return self.learned
+            case Needs.BUDGET:
+                return tuple(share * (self.most_tokens or 0) for share in family.settings if self.most_tokens)
+            case Needs.TRUTH:
+                return self.tables if self.truth else ()
 
 
 FAMILIES = (
     Family("random", "random", "probability", (0.1, 0.2, 0.4, 0.7)),
     Family("thr", "TRIM-Thr", "threshold", (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)),
     Family("one-step-thr", "One-Step Thr", "threshold", (0.01, 0.03, 0.1, 0.3, 0.7)),
-    Family("pomdp", "TRIM-POMDP", "lambda", None),
-    Family("pomdp-memoryless", "TRIM-POMDP, memoryless", "lambda", None),
-    Family("agg", "TRIM-Agg", "lambda", None),
-    Family("budget", "hard budget", "tokens", (5, 10, 20, 40)),
-    Family("oracle", "step oracle", "lambda", None),
+    Family("pomdp", "TRIM-POMDP", "lambda", needs=Needs.TABLE),
+    Family("pomdp-memoryless", "TRIM-POMDP, memoryless", "lambda", needs=Needs.TABLE),
+    Family("agg", "TRIM-Agg", "lambda", needs=Needs.LEARNED),
+    Family("budget", "hard budget", "tokens", (0.05, 0.1, 0.2, 0.4), needs=Needs.BUDGET),
+    Family("oracle", "step oracle", "lambda", needs=Needs.TRUTH),
 )
 SINGLE = {"rsd": "RSD"}
 """Policies without a parameter: a family of one point."""
@@ -47,13 +99,19 @@ def parameter_of(policy: str) -> str:
     return next((family.parameter for family in FAMILIES if family.prefix == prefix), "")
 
 
-def all_policies(lambdas: Sequence[float], *, without: Iterable[str] = ()) -> tuple[str, ...]:
-    """Every policy at its settings, except for the families whose prefixes are `without`."""
-    left_out = set(without)
-    swept = (
-        f"{family.prefix}:{setting!r}"
-        for family in FAMILIES
-        if family.prefix not in left_out
-        for setting in (lambdas if family.settings is None else family.settings)
-    )
-    return ("weak", "strong", *(name for name in SINGLE if name not in left_out), *swept)
+def all_policies(offered: Offered) -> tuple[str, ...]:
+    """Every policy that the planner can answer, at its settings."""
+    swept = (f"{family.prefix}:{_written(setting)}" for family in FAMILIES for setting in offered.settings(family))
+    return ("weak", "strong", *SINGLE, *swept)
+
+
+def left_out(policies: Sequence[str], offered: Offered) -> dict[str, str]:
+    """Why a family has no row in a study of these policies, by its name, where the planner cannot answer it."""
+    asked = {family_of(policy) for policy in policies}
+    unanswered = (family for family in FAMILIES if family.name not in asked and not offered.settings(family))
+    return {family.name: family.needs.value for family in unanswered}
+
+
+def _written(setting: float) -> str:
+    """As a policy id has it: whole numbers without a point."""
+    return f"{setting:g}" if setting == int(setting) else repr(setting)

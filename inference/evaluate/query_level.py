@@ -62,18 +62,13 @@ def measure_query_level(
 def paired_answers(study: Study, episodes: Mapping[str, pl.DataFrame]) -> tuple[PairedAnswers, Groups]:
     """Both models' answers, one a problem and seed, and the place of each one's problem among the sorted ids."""
     weak, strong = (episodes[name].sort("seed", "problem_id") for name in ("weak", "strong"))
-    verified = pl.concat([_cumulative_scores(score_file(study, seed), seed) for seed in sorted(study.plan.seeds)])
+    verified = pl.concat([_cumulative_scores(study.score_file(seed), seed) for seed in sorted(study.plan.seeds)])
     weak = weak.join(verified, on=("seed", "problem_id"), how="left", maintain_order="left")
     weak_correct, strong_correct = (frame["correct"].cast(pl.Float64).to_numpy() for frame in (weak, strong))
     queries = Queries(tuple(weak["problem"]), weak["verified"].to_numpy())
     problem = np.unique(weak["problem_id"].to_numpy(), return_inverse=True)[1].astype(np.int64)
     tokens = strong["strong_tokens"].cast(pl.Float64).to_numpy()
     return PairedAnswers(queries, weak_correct, strong_correct, tokens), problem
-
-
-def score_file(study: Study, seed: int) -> Path:
-    """Where the PRM's scores of M_w's traces with a seed are."""
-    return study.out / "scores" / f"weak-{seed}.jsonl"
 
 
 def _cumulative_scores(path: Path, seed: int) -> pl.DataFrame:

@@ -1,46 +1,24 @@
 """A study: every policy on the same problems with every seed; one durable run each, so that what is lost is made again and nothing twice.
 
 OUT/study.json                       what it is
-OUT/planner/                         what the policies decide from
+OUT/planner/                         what the policies decide from, where the study fits it itself
 OUT/runs/POLICY/SEED/                the episodes
+OUT/scores/weak-SEED.jsonl           the PRM's scores of M_w's own traces
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inference.cells import Cell, CellRunner
-from inference.problems import Problem, fingerprint
+from inference.cells import Cell
+from inference.evaluate.plan import STUDY_FILE, StudyPlan
+from inference.problems import Problem
 from inference.records import read_episodes
 from kde.artefact import replace_file
-from kde.errors import ArtefactError, InputError
-from planner.decision import Planner
-
-STUDY_FILE = "study.json"
-
-
-class StudyPlan(BaseModel):
-    """What is compared; the content of `study.json`.
-
-    Attributes:
-        schema_version: 1.
-        policies: ids, `weak` and `strong` among them.
-        seeds: of the sampling.
-        problems: how many.
-        problems_sha256: which.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = 1
-    policies: tuple[str, ...]
-    seeds: tuple[int, ...]
-    problems: int
-    problems_sha256: str
+from kde.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +34,15 @@ class Study:
     plan: StudyPlan
 
     @classmethod
-    def of(cls, out: Path, problems: Sequence[Problem], policies: Sequence[str], seeds: Sequence[int]) -> "Study":
-        """A study of these problems; a directory holds one, which may grow by policies and seeds.
+    def of(cls, out: Path, plan: StudyPlan) -> "Study":
+        """The study of a plan; a directory holds one, which may grow by policies and seeds.
 
         Raises:
-            InputError: the directory holds a study of other problems.
+            InputError: the directory holds another study.
             ArtefactError: its `study.json` cannot be read.
         """
-        plan = StudyPlan(
-            policies=tuple(dict.fromkeys(("weak", "strong", *policies))),
-            seeds=tuple(seeds),
-            problems=len(problems),
-            problems_sha256=fingerprint(problems),
-        )
         if (out / STUDY_FILE).exists():
-            found = cls.load(out).plan
-            if found.problems_sha256 != plan.problems_sha256:
-                remedy = "this directory holds a study of other problems: choose another --out"
-                raise InputError(out / STUDY_FILE, field="problems", value=found.problems, remedy=remedy)
-            policies = tuple(dict.fromkeys((*found.policies, *plan.policies)))
-            plan = plan.model_copy(update={"policies": policies, "seeds": tuple(sorted({*found.seeds, *plan.seeds}))})
+            plan = plan.going_on(StudyPlan.read(out), out)
         return cls(out, plan)
 
     @classmethod
@@ -85,30 +52,31 @@ class Study:
         Raises:
             ArtefactError: it holds none, or one of another version.
         """
-        path = out / STUDY_FILE
-        try:
-            return cls(out, StudyPlan.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
-            told = " ".join(str(error).split())[:160]
-            remedy = "name a directory that `trim evaluate` wrote"
-            raise ArtefactError(path, f"cannot be read ({told})", remedy=remedy) from error
+        return cls(out, StudyPlan.read(out))
+
+    def decided_by(self, planner: Mapping[str, str]) -> "Study":
+        """The study with the planner that answers: content hashes by policy or kind of policy.
+
+        Raises:
+            InputError: the study began with another planner.
+        """
+        return replace(self, plan=self.plan.decided_by(planner, self.out))
+
+    def begin(self) -> None:
+        """Put on record what the study is."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        replace_file(self.out / STUDY_FILE, (json.dumps(self.plan.model_dump(), indent=2) + "\n").encode())
 
     def cells(self, problems: Sequence[Problem]) -> Iterator[Cell]:
         """Its cells: all policies with the first seed, then with the next."""
         for seed in self.plan.seeds:
             for policy in self.plan.policies:
-                yield Cell(self._directory(policy, seed), policy, seed, problems)
+                scores = self.score_file(seed) if policy == "weak" else None
+                yield Cell(self._directory(policy, seed), policy, seed, problems, scores)
 
-    async def finish(self, problems: Sequence[Problem], runner: CellRunner, planner: Planner) -> None:
-        """Run what is not on disk yet.
-
-        Raises:
-            TrimError: a model or the planner does not answer.
-        """
-        self.out.mkdir(parents=True, exist_ok=True)
-        replace_file(self.out / STUDY_FILE, (json.dumps(self.plan.model_dump(), indent=2) + "\n").encode())
-        for cell in self.cells(problems):
-            await runner.episodes(cell, planner)
+    def score_file(self, seed: int) -> Path:
+        """Where the PRM's scores of M_w's traces with a seed are."""
+        return self.out / "scores" / f"weak-{seed}.jsonl"
 
     def episodes(self, policy: str) -> pl.DataFrame:
         """The episodes of a policy with every seed.

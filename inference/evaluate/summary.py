@@ -9,8 +9,8 @@ import polars as pl
 
 from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetrics, Results
 from inference.evaluate.families import family_of, parameter_of
+from inference.evaluate.plan import StudyPlan
 from inference.evaluate.query_level import QueryLevel
-from inference.evaluate.study import StudyPlan
 from kde.quality import Estimate
 from kde.samples import Array
 

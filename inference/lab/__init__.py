@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from inference.lab.checker import final_answer_correct, first_error
-from inference.lab.language import HELD_OUT_SEEDS, STEP_SEPARATOR, LabProblem, generate_problems
+from inference.lab.language import HELD_OUT_SEEDS, STEP_SEPARATOR, LabProblem, Mix, generate_problems
 from inference.lab.steps import Operation
 
 CHECKPOINTS: Final = Path(__file__).parent / "checkpoints"
@@ -19,6 +19,7 @@ __all__ = [
     "HELD_OUT_SEEDS",
     "STEP_SEPARATOR",
     "LabProblem",
+    "Mix",
     "Operation",
     "final_answer_correct",
     "first_error",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from inference.lab.label_cli import label
-from inference.lab.language import HELD_OUT_SEEDS, generate_problems
+from inference.lab.language import HELD_OUT_SEEDS, Mix, generate_problems
 from inference.lab.steps import Operation
 from kde.errors import ArtefactError, InputError
 from kde.terminal import AsJson, print_json, print_table
@@ -50,12 +50,13 @@ def problems(
     *,
     count: Annotated[int, Parameter(help="number of problems")] = 100,
     seed: Annotated[int, Parameter(help="problem stream; none is ever trained on")] = 0,
+    mix: Annotated[Mix, Parameter(help="how often each operation comes")] = Mix.STANDARD,
     out: Annotated[Path | None, Parameter(help="JSONL file; standard output without")] = None,
 ) -> None:
     """Make a set of problems: JSONL with id, problem and answer."""
     lines = "".join(
         json.dumps({"id": made.id, "problem": made.problem, "answer": made.answer}) + "\n"
-        for made in generate_problems(count, seed=seed)
+        for made in generate_problems(count, seed=seed, mix=mix)
     )
     if out is None:
         sys.stdout.write(lines)

@@ -25,6 +25,7 @@ import string
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
@@ -52,7 +53,33 @@ OPERATION_SHARES: Final[Mapping[Operation, float]] = MappingProxyType(
         Operation.MIX2: 0.22,
     }
 )
-"""Share of each operation among the three to nine operations of a problem."""
+"""Share of each operation among the three to nine operations of a problem; what the models are trained on."""
+
+
+class Mix(StrEnum):
+    """How often a benchmark of the lab has each operation."""
+
+    STANDARD = "standard"
+    """As in training."""
+    HARD = "hard"
+    """Two steps of three are among those in which the weak model errs."""
+
+
+MIXES: Final[Mapping[Mix, Mapping[Operation, float]]] = MappingProxyType(
+    {
+        Mix.STANDARD: OPERATION_SHARES,
+        Mix.HARD: MappingProxyType(
+            {
+                Operation.ADD: 0.12,
+                Operation.MINUS: 0.11,
+                Operation.TIMES: 0.10,
+                Operation.CHAIN: 0.27,
+                Operation.MIX2: 0.40,
+            }
+        ),
+    }
+)
+"""Operation shares of each mix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +87,7 @@ class LabProblem:
     """A problem of the lab with its canonical solution.
 
     Attributes:
-        id: stable name, `lab-<seed>-<index>`.
+        id: stable name, `lab-<seed>-<index>`, or `lab-<mix>-<seed>-<index>` of another mix than the standard one.
         problem: the text a model is asked.
         answer: the final value, one digit.
         steps: the canonical solution, one text a step, without separators.
@@ -74,8 +101,8 @@ class LabProblem:
     operations: tuple[Operation, ...]
 
 
-def generate_problems(count: int, *, seed: int) -> list[LabProblem]:
-    """The first `count` problems of the held-out stream `seed` (a longer stream begins with a shorter one).
+def generate_problems(count: int, *, seed: int, mix: Mix = Mix.STANDARD) -> list[LabProblem]:
+    """The first `count` problems of the held-out stream `seed` of a mix (a longer stream begins with a shorter one).
 
     Streams of different seeds are independent, and no problem of any of them is ever trained on: the space of problems
     is split by a hash of the text, one eighth held out, the rest for training.
@@ -93,10 +120,8 @@ def generate_problems(count: int, *, seed: int) -> list[LabProblem]:
             remedy=f"give an integer from 0 to {HELD_OUT_SEEDS[-1]}",
         )
     rng = np.random.default_rng(seed)
-    return [
-        solve(draw_problem(rng, OPERATION_SHARES, held_out=True), name=f"lab-{seed}-{index:05d}")
-        for index in range(count)
-    ]
+    name = f"lab-{seed}" if mix is Mix.STANDARD else f"lab-{mix}-{seed}"
+    return [solve(draw_problem(rng, MIXES[mix], held_out=True), name=f"{name}-{index:05d}") for index in range(count)]
 
 
 def training_rng(seed: int, *stream: int) -> np.random.Generator:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from inference.cells import Cell, CellRunner
 from inference.lab.labelling import label_episodes, write_labels
+from inference.lab.language import Mix
 from inference.lab.shipped import lab_prm_name, lab_problems
 from inference.scoring import labelled_job, score_traces
 from kde.artefact import provenance
@@ -34,16 +35,18 @@ class LabPlanning:
         out: directory of the observation model, the dynamics and the table.
         problems: how many problems the two generators solve for it.
         lambdas: prices of the table, reward per strong token.
+        mix: of the problems' operations.
     """
 
     out: Path
     problems: int
     lambdas: Sequence[float]
+    mix: Mix = Mix.STANDARD
 
     async def prepare(self, runner: CellRunner) -> tuple[ObservationModel, PolicyTable]:
         """From the two generators alone to the planner's table."""
         folder = self.out / "calibration"
-        problems = lab_problems(self.problems, seed=CALIBRATION_SEED)
+        problems = lab_problems(self.problems, seed=CALIBRATION_SEED, mix=self.mix)
         traces = {}
         for name in ("weak", "strong"):
             cell = Cell(folder / name, name, CALIBRATION_SEED, problems)

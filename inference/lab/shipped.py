@@ -1,7 +1,7 @@
 """What the lab ships: trained models, and any number of fresh problems in the form that runs take."""
 
 from inference.lab import CHECKPOINTS
-from inference.lab.language import generate_problems
+from inference.lab.language import Mix, generate_problems
 from inference.problems import Problem
 from kde.artefact import sha256_file
 
@@ -40,6 +40,7 @@ def lab_prm_name() -> str:
     return f"lab@{sha256_file(CHECKPOINTS / 'prm' / 'model.safetensors')[:12]}"
 
 
-def lab_problems(count: int, *, seed: int) -> list[Problem]:
-    """The first `count` problems of the stream `seed`, with their answers."""
-    return [Problem(id=lab.id, problem=lab.problem, answer=lab.answer) for lab in generate_problems(count, seed=seed)]
+def lab_problems(count: int, *, seed: int, mix: Mix = Mix.STANDARD) -> list[Problem]:
+    """The first `count` problems of the stream `seed` of a mix, with their answers."""
+    made = generate_problems(count, seed=seed, mix=mix)
+    return [Problem(id=lab.id, problem=lab.problem, answer=lab.answer) for lab in made]

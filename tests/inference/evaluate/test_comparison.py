@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inference.baselines.paired import PairedAnswers, Queries
 from inference.evaluate.comparison import Comparison, Results
-from inference.evaluate.families import FAMILIES, all_policies, family_of, parameter_of
+from inference.evaluate.families import FAMILIES, Offered, all_policies, family_of, left_out, parameter_of
 from kde.errors import InputError
 from planner.metrics import Outcome, measure
 
@@ -109,7 +109,12 @@ def test_every_policy_has_its_family(family: object, setting: float) -> None:
 
 
 def test_all_policies_are_named_once() -> None:
-    found = all_policies([0.001, 0.002], without=["agg"])
+    offered = Offered(tables=(0.001, 0.002), most_tokens=100.0, truth=True)
+    found = all_policies(offered)
     assert len(set(found)) == len(found)
-    assert {"weak", "strong", "rsd", "pomdp:0.001", "oracle:0.002"} <= set(found)
+    assert {"weak", "strong", "rsd", "pomdp:0.001", "oracle:0.002", "budget:5"} <= set(found)
     assert not any(policy.startswith("agg") for policy in found)
+    assert left_out(found, offered).keys() == {"TRIM-Agg"}
+    alone = all_policies(Offered())
+    assert {policy.partition(":")[0] for policy in alone} == {"weak", "strong", "rsd", "random", "thr", "one-step-thr"}
+    assert len(left_out(alone, Offered())) == 5

@@ -1,6 +1,7 @@
 """A study from nothing to its page: real models, a planner process, a browser."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from selenium.webdriver.support.select import Select
 
 from inference.evaluate.evaluate_cli import app as evaluate
 from inference.evaluate.report_cli import app as report
+from inference.evaluate.study import Study
+from inference.lab.language import Mix
+from inference.lab.shipped import lab_places, lab_problems
 from inference.records import read_episodes
 from kde.errors import ArtefactError, InputError
 
@@ -74,6 +78,46 @@ def test_another_studys_directory_is_refused(study: Path) -> None:
     options = ["--lab", "--problems", "25", "--out", str(study)]
     with pytest.raises(InputError, match="study of other problems"):
         evaluate(options, result_action="return_value")
+
+
+def test_other_models_and_a_planner_that_was_fitted_elsewhere(study: Path, tmp_path: Path) -> None:
+    """Fitted on the standard mix, tested on the hard one, through a noisy PRM; the models are named by a file of engines."""
+    problems, engines, out = tmp_path / "hard.jsonl", tmp_path / "engines.toml", tmp_path / "study"
+    hard = lab_problems(8, seed=3, mix=Mix.HARD)
+    problems.write_text("".join(problem.model_dump_json() + "\n" for problem in hard))
+    sections = zip(("weak", "strong", "scorer"), lab_places().values(), strict=True)
+    engines.write_text("".join(f'[{name}]\nbackend = "transformers"\nmodel = "{at}"\n' for name, at in sections))
+    options = ["--engines", str(engines), "--problems", str(problems), "--out", str(out)]
+    given = [*options, "--planner", str(study / "planner"), "--prm-noise", "1.5"]
+    evaluate([*given, "--policies", "pomdp:0.002", "--json"], result_action="return_value")
+    plan = Study.load(out).plan
+    assert (plan.benchmark, plan.policies, plan.fit) == ("hard.jsonl", ("weak", "strong", "pomdp:0.002"), None)
+    assert plan.planner == Study.load(study).plan.planner
+    episodes = read_episodes(out / "runs" / "pomdp-0.002" / "0" / "episodes")
+    assert set(episodes["problem_id"]) == {problem.id for problem in hard}
+
+    def refused(*arguments: str) -> str:
+        with pytest.raises(InputError) as told:
+            evaluate([*arguments, "--policies", "thr:0.3"], result_action="return_value")
+        return str(told.value)
+
+    assert "models.scorer.noise.logit_sigma is 1.5; you ask for 0.5" in refused(*given[:-1], "0.5")
+    assert "planner.pomdp:0.002" in refused(*options, "--prm-noise", "1.5")
+    assert "--lambda is (0.002,); a planner is fitted with --lab" in refused(*given, "--lambda", "0.002")
+    with pytest.raises(InputError, match="only the lab's checker knows"):
+        evaluate([*given, "--policies", "oracle:0.002"], result_action="return_value")
+    assert read_episodes(out / "runs" / "pomdp-0.002" / "0" / "episodes").equals(episodes)
+
+
+def test_a_study_of_the_lab_goes_on_as_it_began_or_not_at_all(study: Path) -> None:
+    options = ["--lab", "--problems", "20", "--lambda", "0.002", "--out", str(study)]
+    for more, told in (
+        (("--calibration", "70"), "fit.calibration is 60; you ask for 70"),
+        (("--calibration", "60", "--prm-noise", "1"), "noise.logit_sigma is 0.0; you ask for 1.0"),
+        (("--calibration", "60", "--temperature", "0"), "models.strong.sampling.temperature is 0.7; you ask for 0.0"),
+    ):
+        with pytest.raises(InputError, match=re.escape(told)):
+            evaluate([*options, *more], result_action="return_value")
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:

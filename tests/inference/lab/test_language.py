@@ -2,8 +2,8 @@ import itertools
 
 import pytest
 
-from inference.lab import HELD_OUT_SEEDS, Operation, generate_problems
-from inference.lab.language import OPERATION_SHARES, draw_problem, parse_problem, solve, training_rng
+from inference.lab import HELD_OUT_SEEDS, Mix, Operation, generate_problems
+from inference.lab.language import MIXES, OPERATION_SHARES, draw_problem, parse_problem, solve, training_rng
 from kde.errors import InputError
 
 
@@ -35,6 +35,12 @@ def test_golden_problem_of_a_seed() -> None:
     assert made.answer == "2"
 
 
+def test_another_mix_has_problems_and_names_of_its_own() -> None:
+    standard, hard = (generate_problems(200, seed=1, mix=mix) for mix in Mix)
+    assert hard[0].id == "lab-hard-1-00000"
+    assert len({made.problem for made in standard} & {made.problem for made in hard}) <= 3
+
+
 def test_streams_of_different_seeds_share_almost_nothing() -> None:
     streams = [{made.problem for made in generate_problems(300, seed=seed)} for seed in range(3)]
     assert max(len(one & other) for one, other in itertools.combinations(streams, 2)) <= 3
@@ -46,9 +52,10 @@ def test_no_held_out_problem_is_ever_trained_on() -> None:
     assert not trained & {made.problem for made in generate_problems(500, seed=0)}
 
 
-def test_operations_come_in_their_shares() -> None:
-    operations = [kind for made in generate_problems(1000, seed=9) for kind in made.operations[1:-1]]
-    for kind, share in OPERATION_SHARES.items():
+@pytest.mark.parametrize("mix", Mix)
+def test_operations_come_in_the_shares_of_their_mix(mix: Mix) -> None:
+    operations = [kind for made in generate_problems(1000, seed=9, mix=mix) for kind in made.operations[1:-1]]
+    for kind, share in MIXES[mix].items():
         assert operations.count(kind) / len(operations) == pytest.approx(share, abs=0.03)
 
 
