@@ -17,8 +17,9 @@ from inference.evaluate.comparison import Comparison
 from inference.evaluate.families import all_policies
 from inference.evaluate.lab_study import lab_planner, score_weak_traces
 from inference.evaluate.query_level import measure_query_level
+from inference.evaluate.results import Results
 from inference.evaluate.study import Study
-from inference.evaluate.summary import results_of, summarise
+from inference.evaluate.summary import summarise
 from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.checker import true_class
 from inference.lab.shipped import lab_places, lab_problems
@@ -99,7 +100,7 @@ async def _finish(
 
 def _summarise(study: Study) -> dict[str, Any]:
     episodes = study.all_episodes()
-    comparison = Comparison(results_of(episodes), seed=0)
+    comparison = Comparison(Results.of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
     return summarise(study.plan, episodes, comparison, query_level, _LEFT_OUT)
 

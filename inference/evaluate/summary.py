@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetrics, Results
+from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetrics
 from inference.evaluate.families import family_of, parameter_of
 from inference.evaluate.query_level import QueryLevel
 from inference.evaluate.study import StudyPlan
@@ -16,21 +16,6 @@ from kde.samples import Array
 
 ROUNDS = ("0", "1", "2", "3", "> 3")
 """How often M_s is asked in an episode: the columns of the paper's Table 6."""
-
-
-def results_of(episodes: Mapping[str, pl.DataFrame]) -> Results:
-    """What every policy came to, by problem, given its episodes with every seed."""
-    means = {
-        policy: frame.group_by("problem_id")
-        .agg(pl.col("correct").cast(pl.Float64).mean(), pl.col("strong_tokens").cast(pl.Float64).mean())
-        .sort("problem_id")
-        for policy, frame in episodes.items()
-    }
-    return Results(
-        problems=tuple(means["weak"]["problem_id"]),
-        correct={policy: frame["correct"].to_numpy() for policy, frame in means.items()},
-        strong_tokens={policy: frame["strong_tokens"].to_numpy() for policy, frame in means.items()},
-    )
 
 
 def summarise(
@@ -59,7 +44,7 @@ def summarise(
                 "family": name,
                 "parameter": parameter_of(members[0]),
                 "members": members,
-                **_family(comparison.family(members)),
+                **_family(comparison.family(members).metrics()),
             }
             for name, members in _families(plan.policies).items()
         ],
