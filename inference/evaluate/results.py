@@ -54,6 +54,14 @@ class Results:
             strong_tokens={policy: values[chosen] for policy, values in self.strong_tokens.items()},
         )
 
+    def mixed(self, name: str, first: str, second: str, share: float) -> "Results":
+        """These and `name`, which lies between two policies: a `share` of the way from the first to the second on every problem."""
+
+        def between(column: Mapping[str, Array]) -> Mapping[str, Array]:
+            return {**column, name: (1 - share) * column[first] + share * column[second]}
+
+        return Results(self.problems, between(self.correct), between(self.strong_tokens))
+
 
 def _by_problem(episodes: pl.DataFrame) -> pl.DataFrame:
     right = pl.col("correct").fill_null(value=False)
