@@ -109,7 +109,9 @@ class ModelSettings(_Settings):
     @field_validator("serve")
     @classmethod
     def _of_a_server(cls, serve: ServeSettings, info: ValidationInfo) -> ServeSettings:
-        taken = {"server": {"gpus", "flags", "environment"}, "vllm": {"flags"}}.get(info.data.get("backend", "server"), set())
+        taken = {"server": {"gpus", "flags", "environment"}, "vllm": {"flags"}}.get(
+            info.data.get("backend", "server"), set()
+        )
         useless = sorted(name for name, value in serve if value and name not in taken)
         if useless:
             told = "this backend has no server to start, and does not take {names}: set it for this process, or leave it out"

@@ -39,11 +39,13 @@ class FamilyMetrics:
         cpt: c at each target of PGR; infinite where the sweep, or a resample of it, does not get there.
         delta_ibc: against M_s alone.
         budgeted: accuracy at each budget c.
+        budgeted_pgr: PGR at each budget c.
     """
 
     cpt: Mapping[float, Estimate]
     delta_ibc: Estimate
     budgeted: Mapping[float, Estimate]
+    budgeted_pgr: Mapping[float, Estimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +56,37 @@ class FamilyDraws:
         cpt: [1 + b, n_targets].
         delta_ibc: [1 + b].
         budgeted: [1 + b, n_budgets].
+        budgeted_pgr: [1 + b, n_budgets].
     """
 
     cpt: Array
     delta_ibc: Array
     budgeted: Array
+    budgeted_pgr: Array
 
     def metrics(self) -> FamilyMetrics:
         """Values and intervals."""
         defined = ~np.isnan(self.budgeted[:, 0])
+
+        def by(places: Sequence[float], values: Array) -> dict[float, Estimate]:
+            return {place: _estimate(column) for place, column in zip(places, values[defined].T, strict=True)}
+
         return FamilyMetrics(
-            cpt={target: _estimate(column) for target, column in zip(TARGETS, self.cpt[defined].T, strict=True)},
+            cpt=by(TARGETS, self.cpt),
             delta_ibc=_estimate(self.delta_ibc[defined]),
-            budgeted={c: _estimate(column) for c, column in zip(BUDGETS, self.budgeted[defined].T, strict=True)},
+            budgeted=by(BUDGETS, self.budgeted),
+            budgeted_pgr=by(BUDGETS, self.budgeted_pgr),
         )
 
     def minus(self, other: "FamilyDraws") -> "FamilyDraws":
         """Differences, resample by resample: paired where both drew the same problems."""
         with np.errstate(invalid="ignore"):  # where neither sweep gets there the difference is undefined
-            return FamilyDraws(self.cpt - other.cpt, self.delta_ibc - other.delta_ibc, self.budgeted - other.budgeted)
+            return FamilyDraws(
+                self.cpt - other.cpt,
+                self.delta_ibc - other.delta_ibc,
+                self.budgeted - other.budgeted,
+                self.budgeted_pgr - other.budgeted_pgr,
+            )
 
 
 class Comparison:
@@ -156,7 +170,8 @@ class Comparison:
                 costs[place] = curve.least_costs(np.array(TARGETS))
                 gains[place] = [curve.pgr_within(c) for c in BUDGETS]
                 delta[place] = curve.delta_ibc()
-        return FamilyDraws(costs, delta, self._accuracy["weak"][:, None] + gains * self._gap[:, None])
+        accuracy = self._accuracy["weak"][:, None] + gains * self._gap[:, None]
+        return FamilyDraws(costs, delta, accuracy, gains)
 
 
 def _estimate(values: Array) -> Estimate:

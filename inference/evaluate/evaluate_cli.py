@@ -16,10 +16,11 @@ from inference.engines.settings import EnginesFile
 from inference.evaluate.comparison import Comparison
 from inference.evaluate.families import all_policies
 from inference.evaluate.lab_study import lab_planner, score_weak_traces
-from inference.evaluate.query_level import measure_query_level
+from inference.evaluate.query_level import measure_query_level, score_file
 from inference.evaluate.results import Results
 from inference.evaluate.study import Study
 from inference.evaluate.summary import summarise
+from inference.evaluate.verifier import measure_verifier
 from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.checker import true_class
 from inference.lab.shipped import lab_places, lab_problems
@@ -102,7 +103,8 @@ def _summarise(study: Study) -> dict[str, Any]:
     episodes = study.all_episodes()
     comparison = Comparison(Results.of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
-    return summarise(study.plan, episodes, comparison, query_level, _LEFT_OUT)
+    verifier = measure_verifier(episodes, {seed: score_file(study, seed) for seed in study.plan.seeds})
+    return summarise(study.plan, episodes, comparison, query_level, verifier=verifier, left_out=_LEFT_OUT)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:
