@@ -28,6 +28,9 @@ app.command("inference.route_cli:app", name="route", help="Generate routed solut
 app.command("inference.score_cli:app", name="score", help="Score labelled traces with a process reward model.")
 app.command("inference.evaluate.evaluate_cli:app", name="evaluate", help="Compare policies on the same problems.")
 app.command("inference.evaluate.report_cli:app", name="report", help="Report what policies cost for what they gain.")
+app.command(
+    "inference.evaluate.calibrate_cli:app", name="calibrate", help="Find the setting that meets a cost or a gain."
+)
 app.command("inference.baselines.cli:app", name="routers", help="Train and judge query-level routers.")
 app.command("inference.engines_cli:app", name="engines", help="Start, supervise and check the models' servers.")
 app.command("inference.gateway.cli:app", name="gateway", help="Serve routed generations to OpenAI clients.")

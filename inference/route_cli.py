@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 from inference.ending import Limits
 from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings
+from inference.evaluate.calibrated_policy import policy_named
 from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.language import Mix
 from inference.lab.planner import lab_planner
@@ -162,7 +163,7 @@ class Lengths:
 def run(
     *,
     asked: Asked,
-    policy: Annotated[str, Parameter(help="weak, strong, thr:0.5, pomdp:0.0025, pomdp-memoryless:0.0025")],
+    policy: Annotated[str, Parameter(help="weak, strong, thr:0.5, pomdp:0.0025, ..., or @FILE of `trim calibrate`")],
     out: Annotated[Path, Parameter(help="directory of the run; a run that was stopped goes on")],
     models: Models = Models(),
     deciding: Deciding = Deciding(),
@@ -176,7 +177,9 @@ def run(
 ) -> None:
     """Solve problems step by step under one policy."""
     problems, engines = asked.read(seed, lab=models.lab), models.settings()
-    settings = EpisodeSettings(policy, seed, lengths.limits(), fingerprint_of(engines.describe()), prefill)
+    settings = EpisodeSettings(
+        policy_named(policy), seed, lengths.limits(), fingerprint_of(engines.describe()), prefill
+    )
     job = _Job(problems, settings, engines, deciding, out, concurrency, lab=models.lab)
     session = asyncio.run(job.finish())
     _report(out, session, as_json=as_json)

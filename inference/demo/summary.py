@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from planner.metrics import Interval, Measured, Outcome, measure
+from inference.evaluate.comparison import Comparison, PolicyMetrics
+from inference.evaluate.results import Results
+from kde.quality import Estimate
 
 
 def summarise(episodes: Mapping[str, pl.DataFrame], *, seed: int) -> dict[str, Any]:
@@ -14,35 +15,27 @@ def summarise(episodes: Mapping[str, pl.DataFrame], *, seed: int) -> dict[str, A
 
     `seconds` is the mean wall time of an episode while many run at once, `planner_ms` the mean wait for one decision.
     """
-    outcomes = {policy: _outcome(frame) for policy, frame in episodes.items()}
-    measured = measure(outcomes, weak="weak", strong="strong", rng=np.random.default_rng(seed))
-    rows = [_row(policy, measured[policy], episodes[policy]) for policy in episodes]
+    results = Results.of(episodes)
+    comparison = Comparison(results, seed=seed)
+    rows = [_row(policy, comparison.policy(policy), frame) for policy, frame in episodes.items()]
     ends = {row["policy"]: row for row in rows if row["policy"] in ("weak", "strong")}
     routed = [row for row in rows if row["policy"] not in ends]
     return {
-        "problems": len(outcomes["weak"].correct),
+        "problems": len(results.problems),
         "weak": ends["weak"],
         "strong": ends["strong"],
         "policies": routed,
     }
 
 
-def _outcome(frame: pl.DataFrame) -> Outcome:
-    ordered = frame.sort("problem_id").with_columns(
-        pl.col("correct").fill_null(value=False)
-    )  # a number is never a formula
-    correct, tokens = (ordered[name].cast(pl.Float64).to_numpy() for name in ("correct", "strong_tokens"))
-    return Outcome(tuple(ordered["problem_id"]), correct, tokens)
-
-
-def _row(policy: str, measured: Measured, frame: pl.DataFrame) -> dict[str, Any]:
+def _row(policy: str, metrics: PolicyMetrics, frame: pl.DataFrame) -> dict[str, Any]:
     decisions = int(frame["steps"].list.eval(pl.element().struct.field("action").is_not_null()).list.sum().sum())
     return {
         "policy": policy,
-        **_flat("accuracy", measured.accuracy),
-        **_flat("strong_tokens", measured.strong_tokens),
-        **_flat("c", measured.c),
-        **_flat("pgr", measured.pgr),
+        **_flat("accuracy", metrics.accuracy),
+        **_flat("strong_tokens", metrics.strong_tokens),
+        **_flat("c", metrics.c),
+        **_flat("pgr", metrics.pgr),
         "weak_tokens": frame["weak_tokens"].mean(),
         "discarded_tokens": frame["discarded_tokens"].mean(),
         "seconds": frame["seconds"].mean(),
@@ -50,8 +43,8 @@ def _row(policy: str, measured: Measured, frame: pl.DataFrame) -> dict[str, Any]
     }
 
 
-def _flat(name: str, interval: Interval) -> dict[str, Any]:
-    estimate, low, high = (
-        round(value, 9) for value in (interval.estimate, interval.low, interval.high)
+def _flat(name: str, estimate: Estimate) -> dict[str, Any]:
+    value, low, high = (
+        round(number, 9) for number in (estimate.value, estimate.low, estimate.high)
     )  # 0.9, not 0.8999999999999999
-    return {name: estimate, f"{name}_interval": [low, high]}
+    return {name: value, f"{name}_interval": [low, high]}

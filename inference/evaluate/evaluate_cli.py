@@ -20,8 +20,10 @@ from inference.evaluate.families import Needs, Offered, all_policies, left_out
 from inference.evaluate.lab_study import BUDGET_TOKENS, fit_lab_planner
 from inference.evaluate.plan import Fit, StudyPlan
 from inference.evaluate.query_level import measure_query_level
+from inference.evaluate.results import Results
 from inference.evaluate.study import Study
-from inference.evaluate.summary import results_of, summarise
+from inference.evaluate.summary import summarise
+from inference.evaluate.verifier import measure_verifier
 from inference.evaluate.worker import Workplace
 from inference.fleet import open_fleet
 from inference.lab.checker import true_class
@@ -221,9 +223,10 @@ def _hashes(planner: Catalogue) -> dict[str, str]:
 
 def _summarise(study: Study, missing: Mapping[str, str]) -> dict[str, Any]:
     episodes = study.all_episodes()
-    comparison = Comparison(results_of(episodes), seed=0)
+    comparison = Comparison(Results.of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
-    return summarise(study.plan, episodes, comparison, query_level, missing)
+    verifier = measure_verifier(episodes, {seed: study.score_file(seed) for seed in study.plan.seeds})
+    return summarise(study.plan, episodes, comparison, query_level, verifier=verifier, left_out=missing)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -124,7 +124,7 @@ def _overhead(page: Document, summary: Mapping[str, Any]) -> None:
                 "" if row["planner_ms"] is None else f"{row['planner_ms']:.2f}",
                 f"{row['weak_tokens']:.1f}",
                 f"{row['discarded_tokens']:.1f}",
-                f"{row['seconds']:.2f}",
+                f"{row['seconds']['value']:.2f}",
                 *(f"{share:.1%}" for share in row["interventions"].values()),
             )
             for row in summary["policies"]

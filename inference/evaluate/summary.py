@@ -7,30 +7,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetrics, Results
+from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetrics
 from inference.evaluate.families import family_of, parameter_of
 from inference.evaluate.plan import StudyPlan
 from inference.evaluate.query_level import QueryLevel
-from kde.quality import Estimate
+from inference.evaluate.verifier import VerifierQuality
+from kde.quality import Estimate, Resamples
 from kde.samples import Array
 
+SCHEMA_VERSION = 1
 ROUNDS = ("0", "1", "2", "3", "> 3")
 """How often M_s is asked in an episode: the columns of the paper's Table 6."""
-
-
-def results_of(episodes: Mapping[str, pl.DataFrame]) -> Results:
-    """What every policy came to, by problem, given its episodes with every seed."""
-    means = {
-        policy: frame.group_by("problem_id")
-        .agg(pl.col("correct").cast(pl.Float64).mean(), pl.col("strong_tokens").cast(pl.Float64).mean())
-        .sort("problem_id")
-        for policy, frame in episodes.items()
-    }
-    return Results(
-        problems=tuple(means["weak"]["problem_id"]),
-        correct={policy: frame["correct"].to_numpy() for policy, frame in means.items()},
-        strong_tokens={policy: frame["strong_tokens"].to_numpy() for policy, frame in means.items()},
-    )
 
 
 def summarise(
@@ -38,6 +25,8 @@ def summarise(
     episodes: Mapping[str, pl.DataFrame],
     comparison: Comparison,
     query_level: QueryLevel | None,
+    *,
+    verifier: VerifierQuality,
     left_out: Mapping[str, str],
 ) -> dict[str, Any]:
     """Everything that is measured.
@@ -47,10 +36,12 @@ def summarise(
         episodes: by policy, with every seed.
         comparison: of its results.
         query_level: routers of whole questions, where they were measured.
+        verifier: what the PRM's scores are worth.
         left_out: why a method has no row, by its name.
     """
     policies = [_policy(policy, comparison.policy(policy), frame) for policy, frame in episodes.items()]
     return {
+        "schema_version": SCHEMA_VERSION,
         "problems": plan.problems,
         "seeds": list(plan.seeds),
         "policies": policies,
@@ -59,11 +50,15 @@ def summarise(
                 "family": name,
                 "parameter": parameter_of(members[0]),
                 "members": members,
-                **_family(comparison.family(members)),
+                **family_document(comparison.family(members).metrics()),
             }
             for name, members in _families(plan.policies).items()
         ],
         "query_level": _query_level(query_level),
+        "verifier": {
+            "traces": verifier.traces,
+            **{name: _plain(getattr(verifier, name)) for name in ("auc", "least_right", "least_wrong")},
+        },
         "left_out": dict(left_out),
     }
 
@@ -84,7 +79,7 @@ def _query_level(found: QueryLevel | None) -> dict[str, Any] | None:
         for name, values in (("c", found.region.c), ("best", found.region.best), ("worst", found.region.worst))
     }
     return {
-        "families": [{"family": name, **_family(metrics)} for name, metrics in found.families.items()],
+        "families": [{"family": name, **family_document(metrics)} for name, metrics in found.families.items()],
         "oracle_region": region,
     }
 
@@ -92,6 +87,10 @@ def _query_level(found: QueryLevel | None) -> dict[str, Any] | None:
 def _policy(policy: str, metrics: PolicyMetrics, episodes: pl.DataFrame) -> dict[str, Any]:
     rounds = episodes["steps"].list.eval(pl.element().struct.field("author") == "strong").list.sum().to_numpy()
     scored = episodes["steps"].list.eval(pl.element().struct.field("score_windows")).list.sum()
+    decoded = (episodes["weak_tokens"] + episodes["strong_tokens"] - episodes["discarded_tokens"]).to_numpy()
+    seconds = episodes["seconds"].to_numpy()
+    problems = np.unique(episodes["problem_id"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+    resamples = Resamples(problems, np.random.default_rng(0))
     decided = int(episodes["steps"].list.eval(pl.element().struct.field("action").is_not_null()).list.sum().sum())
     return {
         "policy": policy,
@@ -101,7 +100,9 @@ def _policy(policy: str, metrics: PolicyMetrics, episodes: pl.DataFrame) -> dict
         "discarded_tokens": episodes["discarded_tokens"].mean(),
         "prm_calls": scored.mean(),
         "planner_ms": 1000 * float(episodes["planner_seconds"].sum()) / decided if decided else None,
-        "seconds": episodes["seconds"].mean(),
+        "seconds": _plain(resamples.mean(seconds)),
+        "seconds_p95": float(np.quantile(seconds, 0.95)),
+        "tokens_per_second": _plain(resamples.mean(decoded / seconds, seconds)),  # all tokens by all seconds
         "interventions": dict(zip(ROUNDS, _shares(rounds), strict=True)),
         "endings": {row["ending"]: row["len"] for row in episodes.group_by("ending").len().sort("ending").to_dicts()},
     }
@@ -112,11 +113,13 @@ def _shares(rounds: Array) -> list[float]:
     return [float(count) / len(rounds) for count in counts]
 
 
-def _family(metrics: FamilyMetrics) -> dict[str, Any]:
+def family_document(metrics: FamilyMetrics) -> dict[str, Any]:
+    """A family's metrics, or differences of two, as JSON values."""
     return {
         "cpt": {f"{target:.0%}": _plain(estimate) for target, estimate in metrics.cpt.items()},
         "delta_ibc": _plain(metrics.delta_ibc),
         "budgeted_accuracy": {f"{c:.0%}": _plain(estimate) for c, estimate in metrics.budgeted.items()},
+        "budgeted_pgr": {f"{c:.0%}": _plain(estimate) for c, estimate in metrics.budgeted_pgr.items()},
     }
 
 

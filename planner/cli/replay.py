@@ -1,4 +1,4 @@
-"""`trim replay`: what other tables would have decided."""
+"""`trim replay`: what other tables would have decided, on a decision log or on recorded traces."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +13,12 @@ app = App(
     name="replay",
     help_epilogue="""\
 Every logged decision is decided again, from the belief carried into it. Strong tokens are the expected ones, at the same price a step
-for both sides.
+for both sides. Traces of M_w alone are replayed up to the first escalation: what follows it is not on record.
 
-Example: trim replay decisions --tables new-table""",
+Examples: trim replay decisions --tables new-table
+trim replay traces scores.jsonl --labels weak.jsonl --policy thr:0.3 thr:0.5""",
 )
+app.command("planner.cli.replay_traces:run", name="traces")
 
 
 @app.default

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from kde.artefact import replace_file
-from kde.errors import InputError
 from kde.terminal import AsJson, print_json, print_table
 from planner.build import Build
-from planner.calibrate import Calibrated, Target
+from planner.calibrate import Calibrated
 from planner.calibrate import calibrate as find
+from planner.cli.targets import NO_TARGET, TargetOptions
 from planner.exact import ExactSolver
 from planner.table import PolicyTable
 
@@ -20,8 +20,7 @@ from planner.table import PolicyTable
 def calibrate(
     table: Path,
     *,
-    target_cost: Annotated[float | None, Parameter(help="strong tokens as a share of M_s alone, such as 0.20")] = None,
-    target_pgr: Annotated[float | None, Parameter(help="performance gap recovered, such as 0.95")] = None,
+    target: TargetOptions = NO_TARGET,
     episodes: Annotated[int, Parameter(help="simulated episodes a lambda")] = 20_000,
     seed: Annotated[int, Parameter(help="of the simulation")] = 0,
     out: Annotated[Path | None, Parameter(help="also write a table with this lambda beside the others")] = None,
@@ -31,15 +30,9 @@ def calibrate(
 
     It is written to TABLE/calibration.json with the interval of lambdas that meet the target within the simulation's 95 % interval.
     """
-    if target_cost is not None and target_pgr is None:
-        target, wanted = Target.COST, target_cost
-    elif target_pgr is not None and target_cost is None:
-        target, wanted = Target.GAIN, target_pgr
-    else:
-        remedy = "give one of --target-cost and --target-pgr"
-        raise InputError("tables calibrate", field="target", value=target_cost, remedy=remedy)
+    goal, wanted = target.wanted("tables calibrate")
     loaded = PolicyTable.load(table)
-    found = find(loaded.pomdp, target, wanted, episodes=episodes, seed=seed)
+    found = find(loaded.pomdp, goal, wanted, episodes=episodes, seed=seed)
     document = {"table_hash": loaded.content_hash, **_document(found)}
     replace_file(table / "calibration.json", (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
     if out is not None:
@@ -56,7 +49,7 @@ def calibrate(
         ("PGR", found.rehearsed.pgr.value),
         ("accuracy", found.rehearsed.accuracy.value),
     ]
-    print_table(f"Calibrated to {target.value} = {wanted}", ("quantity", "value"), rows)
+    print_table(f"Calibrated to {goal.value} = {wanted}", ("quantity", "value"), rows)
 
 
 def _document(found: Calibrated) -> dict[str, Any]:

@@ -3,15 +3,16 @@
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.baselines.paired import PairedAnswers, Queries
-from inference.evaluate.comparison import Comparison, Results
+from inference.evaluate.comparison import Comparison
 from inference.evaluate.families import FAMILIES, Offered, all_policies, family_of, left_out, parameter_of
+from inference.evaluate.results import Results
 from kde.errors import InputError
-from planner.metrics import Outcome, measure
 
 
 def results(count: int = 400) -> Results:
@@ -30,22 +31,56 @@ def results(count: int = 400) -> Results:
     )
 
 
-def test_a_policys_metrics_are_those_of_the_demo() -> None:
+def test_a_policys_metrics_by_hand() -> None:
     found = results()
-    outcomes = {name: Outcome(found.problems, found.correct[name], found.strong_tokens[name]) for name in found.correct}
-    expected = measure(outcomes, weak="weak", strong="strong", rng=np.random.default_rng(0))["thr:0.2"]
+    weak, strong, low = (found.correct[name].mean() for name in ("weak", "strong", "thr:0.2"))
     policy = Comparison(found, seed=0).policy("thr:0.2")
-    for name in ("accuracy", "strong_tokens", "c", "pgr"):
-        ours, theirs = getattr(policy, name), getattr(expected, name)
-        assert ours.value == pytest.approx(theirs.estimate)
-        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+    assert policy.accuracy.value == pytest.approx(low)
+    assert policy.c.value == pytest.approx(0.1)
+    assert policy.pgr.value == pytest.approx((low - weak) / (strong - weak))
     assert policy.ibc is not None
-    assert policy.ibc.value == pytest.approx((expected.accuracy.estimate - found.correct["weak"].mean()) / 10)
+    assert policy.ibc.value == pytest.approx((low - weak) / 10)
+    ends = [Comparison(found, seed=0).policy(name).pgr for name in ("weak", "strong")]
+    assert [number for end in ends for number in (end.low, end.value, end.high)] == pytest.approx([0, 0, 0, 1, 1, 1])
+
+
+def test_intervals_hold_the_value_and_shrink_with_more_problems() -> None:
+    widths = []
+    for count in (200, 5000):
+        policy = Comparison(results(count), seed=1).policy("thr:0.2")
+        accuracy = policy.accuracy
+        assert accuracy.low < accuracy.value < accuracy.high
+        binomial = math.sqrt(accuracy.value * (1 - accuracy.value) / count)
+        assert accuracy.high - accuracy.low == pytest.approx(2 * 1.96 * binomial, rel=0.12)
+        widths.append(policy.pgr.high - policy.pgr.low)
+    assert widths[1] < widths[0] / 3
+
+
+def test_results_are_means_over_seeds_and_what_cannot_be_graded_is_not_right() -> None:
+    frame = pl.DataFrame(
+        {"problem_id": ["b", "a", "b", "a"], "correct": [True, None, False, True], "strong_tokens": [4, 1, 2, 1]}
+    )
+    found = Results.of({"weak": frame, "strong": frame})
+    assert found.problems == ("a", "b")
+    assert found.correct["weak"].tolist() == [0.5, 0.5]
+    assert found.strong_tokens["strong"].tolist() == [1, 3]
+    with pytest.raises(InputError, match="same problems"):
+        Results.of({"weak": frame, "strong": frame.head(1)})
+
+
+def test_a_family_compared_with_itself_differs_by_nothing_and_pairing_narrows() -> None:
+    found = results()
+    here, again, elsewhere = (Comparison(found, seed=seed).family(["thr:0.2", "thr:0.8"]) for seed in (0, 0, 1))
+    paired, unpaired = here.minus(again).metrics(), here.minus(elsewhere).metrics()
+    assert (paired.cpt[0.5].low, paired.cpt[0.5].high) == (0, 0)
+    assert unpaired.cpt[0.5].low < unpaired.cpt[0.5].value < unpaired.cpt[0.5].high
+    assert math.isnan(paired.cpt[0.95].value)  # neither gets there
+    assert (paired.cpt[0.95].low, paired.cpt[0.95].high) == (-math.inf, math.inf)
 
 
 def test_a_family_is_measured_on_its_envelope() -> None:
     found = results()
-    family = Comparison(found, seed=0).family(["thr:0.2", "thr:0.8"])
+    family = Comparison(found, seed=0).family(["thr:0.2", "thr:0.8"]).metrics()
     weak, strong, low, high = (found.correct[name].mean() for name in ("weak", "strong", "thr:0.2", "thr:0.8"))
     reached = (low - weak) / (strong - weak), (high - weak) / (strong - weak)
     expected = 0.1 + 0.4 * (0.5 - reached[0]) / (reached[1] - reached[0])

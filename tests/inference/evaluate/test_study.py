@@ -18,6 +18,10 @@ from inference.lab.language import Mix
 from inference.lab.shipped import lab_places, lab_problems
 from inference.records import read_episodes
 from kde.errors import ArtefactError, InputError
+from kde.records import read_records
+from kde.traces import AnsweredTrace
+from planner.policies.offer import Offer
+from planner.trace_replay import answered_traces, first_escalation
 
 pytestmark = pytest.mark.models
 POLICIES = ("thr:0.3", "thr:0.9", "pomdp:0.002", "budget:20", "oracle:0.002", "random:0.3")
@@ -59,6 +63,22 @@ def test_the_hard_budget_is_kept_to_but_for_the_last_step(study: Path) -> None:
     for steps in episodes["steps"].to_list():
         strong = [step["tokens"] for step in steps if step["author"] == "strong"]
         assert sum(strong[:-1]) <= 20
+
+
+def test_recorded_traces_tell_the_first_escalation_of_live_runs(study: Path) -> None:
+    """A policy sees M_w's own trace until it first escalates, so that step is on record before the policy is ever run."""
+    records = read_records(study / "scores" / "weak-0.jsonl", AnsweredTrace)
+    traces = {record.problem_id: trace for record, trace in zip(records, answered_traces(records), strict=True)}
+    catalogue = Offer.load(study / "planner").catalogue
+    escalated = 0
+    for policy in ("thr:0.3", "thr:0.9", "pomdp:0.002"):
+        episodes = read_episodes(study / "runs" / policy.replace(":", "-") / "0" / "episodes")
+        for row in episodes.iter_rows(named=True):
+            actions = [step["action"] for step in row["steps"]]
+            live = actions.index("regenerate") if "regenerate" in actions else None
+            assert first_escalation(traces[row["problem_id"]], catalogue.get(policy)) == live
+            escalated += live is not None
+    assert escalated > 10
 
 
 @pytest.mark.slow

@@ -1,0 +1,135 @@
+"""From a target to a setting, on studies whose truth is planted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inference.evaluate.calibrate_cli import app
+from inference.evaluate.calibrated_policy import CalibratedPolicy, policy_named
+from inference.evaluate.calibration import halves
+from kde.errors import ArtefactError, InputError
+from tests.inference.evaluate.made_studies import make_study
+
+SWEPT = {
+    "thr:0.2": (0.2, 0.2),
+    "thr:0.5": (0.5, 0.5),
+    "thr:0.9": (0.9, 0.9),
+    "pomdp:0.001": (0.6, 0.9),
+    "pomdp:0.004": (0.3, 0.7),
+    "pomdp:0.016": (0.1, 0.3),
+    "random:0.3:7": (0.3, 0.3),
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_study(tmp_path_factory.mktemp("made") / "study", SWEPT).out
+
+
+def calibrate(study: Path, capsys: pytest.CaptureFixture[str], out: Path, *options: str) -> dict[str, Any]:
+    app([str(study), "--out", str(out), "--json", *options], result_action="return_value")
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert told == json.loads(out.read_text())
+    return told
+
+
+def test_a_threshold_lies_between_two_that_were_run(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = calibrate(study, capsys, tmp_path / "p.json", "--family", "thr", "--target-cost", "0.32")
+    assert told["policy"] == "thr:0.32"
+    assert told["between"] == ["thr:0.2", "thr:0.5"]
+    assert told["table_hashes"] == []
+    assert told["fitted"]["c"] == pytest.approx({"value": 0.32, "low": 0.32, "high": 0.32})
+    held_out = told["held_out"]
+    assert (told["fitted"]["problems"], held_out["problems"]) == (100, 100)
+    assert held_out["pgr"]["low"] < 0.32 < held_out["pgr"]["high"]
+    below = calibrate(study, capsys, tmp_path / "q.json", "--family", "thr", "--target-cost", "0.1")
+    assert (below["policy"], below["between"]) == ("thr:0.1", ["weak", "thr:0.2"])
+
+
+def test_a_gain_is_reached_where_it_was_chosen_and_judged_where_it_was_not(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = calibrate(study, capsys, tmp_path / "p.json", "--family", "thr", "--target-pgr", "0.4")
+    assert told["fitted"]["pgr"]["value"] >= 0.4
+    assert told["fitted"]["pgr"]["value"] == pytest.approx(0.4, abs=1e-3)
+    setting = told["setting"]
+    assert setting["low"] < setting["value"] < setting["high"]
+    assert 0.2 < setting["value"] < 0.6
+    assert told["verdict"] == "within the interval"
+
+
+def test_a_lambda_is_one_of_those_that_were_run(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    within = calibrate(study, capsys, tmp_path / "p.json", "--family", "pomdp", "--target-cost", "0.5")
+    assert (within["policy"], within["between"], within["verdict"]) == ("pomdp:0.004", None, "met")
+    assert within["table_hashes"] == ["table"]
+    reached = calibrate(study, capsys, tmp_path / "q.json", "--family", "pomdp", "--target-pgr", "0.8")
+    assert reached["policy"] == "pomdp:0.001"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--family", "thr", "--target-cost", "0.95"), "reaches 0 to 0.9"),
+        (("--family", "pomdp", "--target-cost", "0.05"), "reaches 0.1 to 0.6"),
+        (("--family", "agg", "--target-cost", "0.5"), "the study has pomdp, random, thr"),
+        (("--family", "random", "--target-cost", "0.2"), "one number"),
+        (("--family", "thr"), "give one of --target-cost and --target-pgr"),
+        (("--family", "thr", "--target-cost", "0.2", "--target-pgr", "0.2"), "give one of"),
+    ],
+)
+def test_what_cannot_be_met_is_refused(study: Path, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        app([str(study), "--out", str(tmp_path / "p.json"), *options], result_action="return_value")
+    assert not (tmp_path / "p.json").exists()
+
+
+def test_another_study_may_check_if_its_problems_had_no_say(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    costlier = {policy: (1.5 * c, pgr) for policy, (c, pgr) in SWEPT.items() if policy.startswith("pomdp")}
+    other = make_study(tmp_path / "other", costlier, stream=1).out
+    ask = ("--family", "pomdp", "--target-cost", "0.4", "--check")
+    told = calibrate(study, capsys, tmp_path / "p.json", *ask, str(other))
+    assert (told["fitted"]["problems_of"], told["held_out"]["problems_of"]) == ("study", "other")
+    assert (told["fitted"]["problems"], told["held_out"]["problems"]) == (200, 200)
+    assert told["held_out"]["c"]["value"] == pytest.approx(0.45)
+    assert told["verdict"] == "missed"
+    with pytest.raises(InputError, match="200 problems are in both"):
+        calibrate(study, capsys, tmp_path / "q.json", *ask, str(study))
+    without = make_study(tmp_path / "without", {}, stream=2).out
+    with pytest.raises(InputError, match=r"evaluate pomdp:0\.004 there too"):
+        calibrate(study, capsys, tmp_path / "q.json", *ask, str(without))
+
+
+def test_halves_do_not_overlap_and_go_by_the_problems_alone() -> None:
+    problems = [f"p{place}" for place in range(101)]
+    first = halves(problems, seed=0)
+    assert first.sum() == 51
+    assert halves(problems[::-1], seed=0).tolist() == first[::-1].tolist()
+    assert (first != halves(problems, seed=1)).any()
+    assert 10 < np.flatnonzero(first).std() < 50
+
+
+def test_the_file_says_the_policy_to_route_by(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "p.json"
+    calibrate(study, capsys, place, "--family", "thr", "--target-cost", "0.32")
+    assert policy_named(f"@{place}") == CalibratedPolicy.load(place).policy == "thr:0.32"
+    assert policy_named("thr:0.5") == "thr:0.5"
+    place.write_text(place.read_text().replace('"wanted"', '"wished"'))
+    with pytest.raises(ArtefactError, match="name what `trim calibrate` wrote"):
+        policy_named(f"@{place}")
+
+
+def test_people_get_a_table(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--family", "thr", "--target-cost", "0.32", "--out", str(tmp_path / "p.json")]
+    app([str(study), *options], result_action="return_value")
+    shown = capsys.readouterr().out
+    assert "Interpolated between thr:0.2 and thr:0.5" in shown
+    assert "100 of study" in shown
