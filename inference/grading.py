@@ -9,6 +9,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:e[-+]?\d{1,3}
 _FRACTION = re.compile(r"([-+]?)\\frac\{(\d+)\}\{(\d+)\}|([-+]?)(\d+)/(\d+)")
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}")
 _DRESS = re.compile(r"\\left|\\right|\\[,;!$%]|[$%\s]|\^\{?\\circ\}?")
+_LETTER = re.compile(r"\(?([A-Z])\)?[.:]?")
 _ARITHMETIC = re.compile(r"[\\+*/^=(){}\[\],-]")
 
 
@@ -36,6 +37,9 @@ def is_correct(answer: str, solution: str) -> bool | None:
     found, known = _undressed(boxed), _undressed(answer)
     if found == known:
         return True
+    chosen = _LETTER.fullmatch(found)
+    if len(known) == 1 and chosen is not None:
+        return chosen[1] == known  # the option of a multiple choice
     value = _number(known)
     if value is None:
         return None

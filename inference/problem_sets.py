@@ -1,16 +1,20 @@
-"""Published benchmarks by name, from local copies in the form in which each is published."""
+"""Published benchmarks by name, in the form in which each is published: from local copies, or from the hub."""
 
+import csv
+import hashlib
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from inference.grading import boxed_answer
 from inference.problems import Problem
 from kde.errors import InputError
+from kde.hub import data_set_rows
 from kde.records import Entry, read_records
 
 DATA = "TRIM_DATA"
@@ -89,19 +93,61 @@ class _Aime(_Row):
         return Problem(id=f"{name}/{self.name}", problem=self.problem, answer=self.solution)
 
 
+class _Gpqa(_Row):
+    question: str = Field(alias="Question", min_length=1)
+    correct: str = Field(alias="Correct Answer", min_length=1)
+    incorrect_1: str = Field(alias="Incorrect Answer 1", min_length=1)
+    incorrect_2: str = Field(alias="Incorrect Answer 2", min_length=1)
+    incorrect_3: str = Field(alias="Incorrect Answer 3", min_length=1)
+
+    @property
+    def key(self) -> str:
+        return self.question
+
+    def as_problem(self, name: str, number: int) -> Problem:
+        """The options in an order that a hash of the question draws; the answer is a letter."""
+        options = (self.correct, self.incorrect_1, self.incorrect_2, self.incorrect_3)
+        order = sorted(range(len(options)), key=lambda place: _digest(f"{place}/{self.question}"))
+        lettered = "\n".join(
+            f"({letter}) {options[place].strip()}" for letter, place in zip(_LETTERS, order, strict=True)
+        )
+        text = f"{self.question.strip()}\n\n{lettered}\n\nAnswer with the letter of the right option."
+        return Problem(id=f"{name}/{number}", problem=text, answer=_LETTERS[order.index(0)])
+
+
+_LETTERS = "ABCD"
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _OnHub:
+    """A data set on the Hugging Face hub."""
+
+    name: str
+    subset: str | None
+    split: str
+
+
 @dataclass(frozen=True, slots=True)
 class _ProblemSet:
     file: str
     row: type[_Row]
+    hub: _OnHub | None = None
 
 
 PROBLEM_SETS: Mapping[str, _ProblemSet] = {
-    "math500": _ProblemSet("math500_test.jsonl", _Math500),
-    "gsm8k": _ProblemSet("gsm8k_test.jsonl", _Gsm8k),
+    "math500": _ProblemSet("math500_test.jsonl", _Math500, _OnHub("HuggingFaceH4/MATH-500", None, "test")),
+    "gsm8k": _ProblemSet("gsm8k_test.jsonl", _Gsm8k, _OnHub("openai/gsm8k", "main", "test")),
     "minerva": _ProblemSet("minerva_math_test.jsonl", _Minerva),
-    "olympiadbench": _ProblemSet("olympiadbench_test.jsonl", _OlympiadBench),
+    "olympiadbench": _ProblemSet(
+        "olympiadbench_test.jsonl", _OlympiadBench, _OnHub("Hothan/OlympiadBench", "OE_TO_maths_en_COMP", "train")
+    ),
     "aime": _ProblemSet("aime_test.jsonl", _Aime),
     "aime-train": _ProblemSet("aime_train.jsonl", _Aime),
+    "gpqa-diamond": _ProblemSet("gpqa_diamond.csv", _Gpqa, _OnHub("Idavidrein/gpqa", "gpqa_diamond", "train")),
 }
 
 
@@ -110,16 +156,47 @@ def read_problem_set(name: str, data: Path | None) -> list[Problem]:
 
     Args:
         name: one of `PROBLEM_SETS`.
-        data: folder whose `bench` holds the files; None takes it from `TRIM_DATA`.
+        data: folder whose `bench` holds the files; None takes it from `TRIM_DATA`, and without that takes the set from the hub.
 
     Raises:
-        InputError: nothing names the folder, or the file is not there or not in its published form.
+        InputError: nothing names the folder and the hub does not have the set in this form, or cannot be asked; or a file is not there
+            or not in its published form.
     """
     known = PROBLEM_SETS[name]
-    if data is None:
-        if not os.environ.get(DATA):
-            remedy = f"{name} is read from bench/{known.file} below it: name a folder, or set {DATA}"
-            raise InputError("route", field="--data", value=None, remedy=remedy)
+    if data is None and os.environ.get(DATA):
         data = Path(os.environ[DATA])
-    path = data / "bench" / known.file
-    return [row.as_problem(name, number) for number, row in enumerate(read_records(path, known.row), start=1)]
+    if data is not None:
+        rows = _local_rows(data / "bench" / known.file, known.row)
+    elif known.hub is not None:
+        rows = _hub_rows(known.hub, known.row)
+    else:
+        remedy = f"{name} is read from bench/{known.file} below it: name a folder, or set {DATA}"
+        raise InputError("route", field="--data", value=None, remedy=remedy)
+    return [row.as_problem(name, number) for number, row in enumerate(rows, start=1)]
+
+
+def _local_rows(path: Path, row: type[_Row]) -> Iterable[_Row]:
+    if path.suffix != ".csv":
+        return read_records(path, row)
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return _validated(csv.DictReader(stream), row, path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(path, field="file", value=str(error), remedy="name a readable CSV file") from error
+
+
+def _hub_rows(hub: _OnHub, row: type[_Row]) -> Iterable[_Row]:
+    rows = data_set_rows(hub.name, hub.split, subset=hub.subset, option="--problems", reference=hub.name)
+    return _validated(rows, row, hub.name)
+
+
+def _validated(rows: Iterable[Any], row: type[_Row], source: str | Path) -> list[_Row]:
+    found = []
+    for number, values in enumerate(rows, start=1):
+        try:
+            found.append(row.model_validate(values))
+        except ValidationError as error:
+            raise InputError.of_validation(source, error, prefix=f"row {number}") from error
+    if not found:
+        raise InputError(source, field="rows", value=0, remedy="it is empty")
+    return found

@@ -43,21 +43,34 @@ def load_labelled(reference: str) -> list[LabelledTrace]:
     name, _, split = reference.removeprefix(PREFIX).rpartition(":")
     if not name:
         raise InputError("--labels", field="data set", value=reference, remedy="write hf:NAME:SPLIT")
-    return [_trace(reference, index, row) for index, row in enumerate(_rows(reference, name, split))]
+    rows = data_set_rows(name, split, option="--labels", reference=reference)
+    return [_trace(reference, index, row) for index, row in enumerate(rows)]
 
 
-def _rows(reference: str, name: str, split: str) -> Any:
+def data_set_rows(name: str, split: str, *, subset: str | None = None, option: str, reference: str) -> Any:
+    """The rows of a data set, in order, as dictionaries.
+
+    Args:
+        name: of the data set.
+        split: of it.
+        subset: the hub's configuration; None where it has one only.
+        option: by which the user named it, for errors.
+        reference: how the user named it.
+
+    Raises:
+        InputError: the extra is not installed, or the data set cannot be had.
+    """
     try:
         from datasets import load_dataset  # noqa: PLC0415  an extra
         from datasets.exceptions import DatasetsError  # noqa: PLC0415
     except ImportError as error:
-        remedy = "install the extra trim-routing[datasets], or name a local JSON or JSONL file"
-        raise InputError("--labels", field="data set", value=reference, remedy=remedy) from error
+        remedy = "install the extra trim-routing[datasets], or name local files"
+        raise InputError(option, field="data set", value=reference, remedy=remedy) from error
     try:
-        return load_dataset(name, split=split)
+        return load_dataset(name, subset, split=split)
     except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         remedy = f"it cannot be loaded ({error})"
-        raise InputError("--labels", field="data set", value=reference, remedy=remedy) from error
+        raise InputError(option, field="data set", value=reference, remedy=remedy) from error
 
 
 def _trace(reference: str, index: int, row: dict[str, Any]) -> LabelledTrace:

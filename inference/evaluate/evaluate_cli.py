@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
+from rich.progress import Progress
 
 from inference.baselines.encoder import WordLlamaEncoder
-from inference.cells import CellRunner
+from inference.cells import Cell, CellRunner
 from inference.ending import Limits
 from inference.engines.settings import EnginesFile
 from inference.evaluate.comparison import Comparison
-from inference.evaluate.executors import finish_here
+from inference.evaluate.executors import Executor, finish_cells
 from inference.evaluate.families import Needs, Offered, all_policies, left_out
 from inference.evaluate.lab_study import BUDGET_TOKENS, fit_lab_planner
 from inference.evaluate.plan import Fit, StudyPlan
@@ -51,6 +52,7 @@ Examples:
 _LAMBDAS = (0.0005, 0.002, 0.008)
 _CALIBRATION = 1000
 _LAB_STEP_TOKENS = 64
+_SHOWN = 8
 _PROBLEM_SEED = 3
 """Stream of the lab problems that studies use; no planner is fitted on them."""
 _LEFT_OUT = {
@@ -100,6 +102,30 @@ class Planning:
         return None
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workforce:
+    """Who runs the policies."""
+
+    executor: Annotated[Executor, Parameter(help="where the workers are: on this machine, or on Ray")] = Executor.LOCAL
+    workers: Annotated[
+        int | None,
+        Parameter(
+            validator=Number(gte=1), help="how many, each with models of its own [local: 1, this process; ray: 2]"
+        ),
+    ] = None
+    address: Annotated[str | None, Parameter(help="of a Ray cluster that exists [one is started here]")] = None
+
+    def finish(self, place: Workplace, cells: Sequence[Cell], progress: Progress) -> None:
+        """Finish what is not on disk yet.
+
+        Raises:
+            TrimError: as `finish_cells`.
+        """
+        workers = self.workers or (1 if self.executor is Executor.LOCAL else 2)
+        finish_cells(place, cells, progress, executor=self.executor, workers=workers, address=self.address)
+
+
 @app.default
 def evaluate(
     *,
@@ -115,7 +141,8 @@ def evaluate(
         float,
         Parameter(validator=Number(gte=0), help="standard deviation of Gaussian noise on the logit of every score"),
     ] = 0.0,
-    concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="problems in flight")] = 128,
+    concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="problems in flight of a worker")] = 128,
+    workforce: Workforce | None = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare policies: accuracy, strong tokens, c, PGR, CPT, delta-IBC and budgeted accuracy, with intervals."""
@@ -141,7 +168,7 @@ def evaluate(
         concurrency=concurrency,
         truth=true_class if models.lab else None,
     )
-    study = _finish(study, problems, place)
+    study = _finish(study, problems, place, workforce or Workforce())
     summary = _summarise(study, _LEFT_OUT | left_out(study.plan.policies, offered))
     replace_file(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     if as_json:
@@ -186,7 +213,7 @@ def _offered(planner: Path | None, fit: Fit | None, *, truth: bool) -> Offered:
     return Offered(truth=truth) if planner is None else Offered.by(Offer.load(planner).catalogue, truth=truth)
 
 
-def _finish(study: Study, problems: Sequence[Problem], place: Workplace) -> Study:
+def _finish(study: Study, problems: Sequence[Problem], place: Workplace, workforce: Workforce) -> Study:
     """Run what is not on disk yet; the study as it is on record then."""
     with live_progress() as progress:
         if study.plan.fit is not None and place.planner is not None:
@@ -202,7 +229,13 @@ def _finish(study: Study, problems: Sequence[Problem], place: Workplace) -> Stud
         study = study.decided_by(_hashes(planner))
         _check_answers(planner, study.plan.policies, truth=place.truth is not None)
         study.begin()
-        finish_here(place, list(study.cells(problems)), progress)
+        workforce.finish(place, list(study.cells(problems)), progress)
+        task = progress.add_task("grading open answers", note="", visible=False)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, visible=True)
+
+        study.grade(problems, on_graded=show)
     return study
 
 
@@ -226,7 +259,15 @@ def _summarise(study: Study, missing: Mapping[str, str]) -> dict[str, Any]:
     comparison = Comparison(Results.of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
     verifier = measure_verifier(episodes, {seed: study.score_file(seed) for seed in study.plan.seeds})
-    return summarise(study.plan, episodes, comparison, query_level, verifier=verifier, left_out=missing)
+    summary = summarise(study.plan, episodes, comparison, query_level, verifier=verifier, left_out=missing)
+    return {**summary, "ungradable": _ungradable(study)}
+
+
+def _ungradable(study: Study) -> dict[str, Any]:
+    """How many answers could not be graded, by policy, and of which problems."""
+    found = study.ungradable()
+    by_policy = {policy: frame.height for (policy,), frame in found.group_by("policy", maintain_order=True)}
+    return {"answers": found.height, "by_policy": by_policy, "problems": sorted(set(found["problem_id"]))}
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:
@@ -254,6 +295,14 @@ def _show(summary: dict[str, Any], out: Path) -> None:
         ],
     )
     print_lines(f"{name}: no row. {reason}" for name, reason in summary["left_out"].items())
+    open_answers = summary["ungradable"]
+    if open_answers["answers"]:
+        shown = ", ".join(open_answers["problems"][:_SHOWN]) + (
+            ", ..." if len(open_answers["problems"]) > _SHOWN else ""
+        )
+        print_lines(
+            [f"{open_answers['answers']} answers could not be graded and count as wrong; their problems: {shown}"]
+        )
     print_lines([f"Written: {out / 'summary.json'}"])
 
 

@@ -4,16 +4,18 @@ OUT/study.json                       what it is
 OUT/planner/                         what the policies decide from, where the study fits it itself
 OUT/runs/POLICY/SEED/                the episodes
 OUT/scores/weak-SEED.jsonl           the PRM's scores of M_w's own traces
+OUT/grades.jsonl                     grades of the answers that a comparison of text or numbers leaves open
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from inference.cells import Cell
+from inference.evaluate.grades import grade, graded, read_grades
 from inference.evaluate.plan import STUDY_FILE, StudyPlan
 from inference.problems import Problem
 from inference.records import read_episodes
@@ -79,11 +81,44 @@ class Study:
         return self.out / "scores" / f"weak-{seed}.jsonl"
 
     def episodes(self, policy: str) -> pl.DataFrame:
-        """The episodes of a policy with every seed.
+        """The episodes of a policy with every seed; an answer that cannot be graded counts as wrong.
 
         Raises:
             InputError: not all of its problems are solved yet.
         """
+        return self._graded(policy).with_columns(pl.col("correct").fill_null(value=False))
+
+    def all_episodes(self) -> dict[str, pl.DataFrame]:
+        """The episodes of every policy.
+
+        Raises:
+            InputError: not all of its problems are solved yet.
+        """
+        return {policy: self.episodes(policy) for policy in self.plan.policies}
+
+    def grade(self, problems: Sequence[Problem], *, on_graded: Callable[[int, int], None]) -> None:
+        """Judge the answers that are open yet; `on_graded` hears how many are, and of how many.
+
+        Raises:
+            InputError: not all of its problems are solved yet, or math-verify is not installed.
+        """
+        recorded = pl.concat(self._recorded(policy) for policy in self.plan.policies)
+        grade(recorded, problems, self._grade_file, on_graded=on_graded)
+
+    def ungradable(self) -> pl.DataFrame:
+        """Policy, seed and problem of every episode whose answer cannot be graded.
+
+        Raises:
+            InputError: not all of its problems are solved yet.
+        """
+        frames = (self._graded(policy).filter(pl.col("correct").is_null()) for policy in self.plan.policies)
+        return pl.concat(frame.select("policy", "seed", "problem_id") for frame in frames)
+
+    def _graded(self, policy: str) -> pl.DataFrame:
+        return graded(self._recorded(policy), read_grades(self._grade_file))
+
+    def _recorded(self, policy: str) -> pl.DataFrame:
+        """Episodes as they were recorded: with the grades that need no more than a comparison."""
         frames = []
         for seed in self.plan.seeds:
             frame = read_episodes(self._directory(policy, seed) / "episodes")
@@ -93,13 +128,9 @@ class Study:
             frames.append(frame)
         return pl.concat(frames)
 
-    def all_episodes(self) -> dict[str, pl.DataFrame]:
-        """The episodes of every policy.
-
-        Raises:
-            InputError: not all of its problems are solved yet.
-        """
-        return {policy: self.episodes(policy) for policy in self.plan.policies}
+    @property
+    def _grade_file(self) -> Path:
+        return self.out / "grades.jsonl"
 
     def _directory(self, policy: str, seed: int) -> Path:
         return self.out / "runs" / policy.replace(":", "-") / str(seed)

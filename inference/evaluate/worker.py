@@ -18,10 +18,14 @@ from inference.planner_process import planner_process
 from inference.route import fingerprint_of
 from inference.scoring import score_traces, solution_job
 from inference.solutions import solutions_of
+from kde.errors import TrimError
 from planner.client import PlannerClient
 from planner.decision import Carry, Decision, Planner, Proposal
 from planner.local import LocalPlanner
 from planner.policies.offer import Offer
+
+MOST_LOSSES = 3
+"""Workers that a cell may lose; more, and it is the cell that kills them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,14 @@ class Worker:
             self.runner.fleet.scorer, job, cell.scores, on_trace=partial(self.runner.progress.advance, task)
         )
 
+    async def attempt(self, cell: Cell) -> str | None:
+        """Finish a cell where errors have to cross processes: what a `TrimError` said, or None."""
+        try:
+            await self.finish(cell)
+        except TrimError as error:
+            return str(error)
+        return None
+
     def _prm(self) -> str:
         """What files of scores call the scorer: its weights and its noise are part of it."""
         return f"scorer@{fingerprint_of({'scorer': self.runner.engines.describe()['scorer']})}"
@@ -112,3 +124,9 @@ async def open_worker(place: Workplace, progress: Progress) -> AsyncIterator[Wor
         address = await stack.enter_async_context(planner_process(place.planner, log=log))
         client = await stack.enter_async_context(PlannerClient(address))
         yield Worker(runner, StudyPlanner(client, LocalPlanner(Offer.load(place.planner).catalogue)))
+
+
+def lost_again(cell: Cell) -> TrimError:
+    """What is said when the workers of a cell keep dying."""
+    told = f"{MOST_LOSSES} workers died one after another (out of memory?)"
+    return TrimError(f"{cell.directory}: {told}; what is finished is kept, and the same command goes on")

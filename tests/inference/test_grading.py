@@ -49,6 +49,12 @@ def test_the_last_complete_box_counts(text: str, answer: str | None) -> None:
         ("2", "\\sqrt{4}", None),
         ("2", "4-2", None),
         ("\\sqrt{2}", "1.41", None),
+        ("B", "(B)", True),
+        ("B", "\\text{(B)}", True),
+        ("B", "B.", True),
+        ("B", "C", False),
+        ("B", "b", None),
+        ("7", "B", False),
     ],
 )
 def test_grades(answer: str, boxed: str, grade: bool | None) -> None:
