@@ -1,0 +1,120 @@
+"""Several studies side by side: a planner that was fitted elsewhere, another benchmark, scores with noise.
+
+Each family is measured in every study against the two models alone of that study. Differences are to the first study; where both are of the
+same problems the same resamples of problems serve both, so that what is hard for all cancels; otherwise the resamples are independent.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from inference.evaluate.comparison import Comparison, FamilyDraws
+from inference.evaluate.results import Results
+from inference.evaluate.study import Study
+from inference.evaluate.summary import SCHEMA_VERSION, family_document
+from kde.errors import ArtefactError
+
+_NOT_COMPARED = frozenset({"schema_version", "policies", "seeds", "problems_sha256"})
+"""Fields of a study's plan that say nothing about what it is a study of, or nothing to people."""
+
+
+@dataclass(frozen=True)
+class LabelledStudy:
+    """A finished study and what it is called here.
+
+    Attributes:
+        label: for people.
+        study: in its directory.
+        summary: what `trim evaluate` made of it.
+    """
+
+    label: str
+    study: Study
+    summary: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, label: str, directory: Path) -> "LabelledStudy":
+        """A study that `trim evaluate` has finished.
+
+        Raises:
+            ArtefactError: it is not finished, or of another version.
+        """
+        study, path = Study.load(directory), directory / "summary.json"
+        remedy = "finish the study: run the same `trim evaluate` again"
+        try:
+            summary = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ArtefactError(path, f"cannot be read ({error})", remedy=remedy) from error
+        if summary.get("schema_version") != SCHEMA_VERSION:
+            raise ArtefactError(path, "was written by another version", remedy=remedy)
+        return cls(label, study, summary)
+
+    @cached_property
+    def results(self) -> Results:
+        """What its problems came to."""
+        return Results.of(self.study.all_episodes())
+
+    @property
+    def families(self) -> Mapping[str, Sequence[str]]:
+        """Its step-level families and their members."""
+        return {row["family"]: row["members"] for row in self.summary["families"]}
+
+    def is_paired_with(self, other: "LabelledStudy") -> bool:
+        """Whether both are of the same problems."""
+        return self.study.plan.problems_sha256 == other.study.plan.problems_sha256
+
+
+def side_by_side(studies: Sequence[LabelledStudy]) -> dict[str, Any]:
+    """The table of the families that several studies have, with differences to the first study.
+
+    Raises:
+        InputError: a study's episodes are not all there.
+    """
+    first = studies[0]
+    paired = {one.label: one.is_paired_with(first) for one in studies[1:]}
+    seeds = {one.label: 0 if paired.get(one.label, True) else place for place, one in enumerate(studies)}
+    draws = {one.label: _draws(one, seeds[one.label]) for one in studies}
+    counts = Counter(name for one in studies for name in one.families)
+    return {
+        "studies": [
+            {"label": one.label, "problems": one.summary["problems"], "paired": paired.get(one.label)}
+            for one in studies
+        ],
+        "what_differs": _what_differs(studies),
+        "in_one_study_only": [name for name, count in counts.items() if count == 1],
+        "families": [
+            {
+                "family": name,
+                "study": label,
+                **family_document(draws[label][name].metrics()),
+                "difference": _difference(draws[label][name], draws[first.label].get(name))
+                if label != first.label
+                else None,
+            }
+            for name, count in counts.items()
+            for label in draws
+            if count > 1 and name in draws[label]
+        ],
+    }
+
+
+def _draws(one: LabelledStudy, seed: int) -> dict[str, FamilyDraws]:
+    comparison = Comparison(one.results, seed=seed)
+    return {name: comparison.family(members) for name, members in one.families.items()}
+
+
+def _difference(here: FamilyDraws, first: FamilyDraws | None) -> dict[str, Any] | None:
+    return None if first is None else family_document(here.minus(first).metrics())
+
+
+def _what_differs(studies: Sequence[LabelledStudy]) -> dict[str, list[Any]]:
+    """Fields of the plans that are not the same in all studies, in the order of the studies."""
+    plans = [one.study.plan.model_dump(mode="json") for one in studies]
+    fields = [field for field in plans[0] if field not in _NOT_COMPARED]
+    values = {field: [plan[field] for plan in plans] for field in fields}
+    values["problems are the first's"] = [one.is_paired_with(studies[0]) for one in studies]
+    return {field: told for field, told in values.items() if any(value != told[0] for value in told)}
