@@ -15,12 +15,12 @@ _GREY = "#5b5f66"
 _LOOKS = {
     "TRIM-POMDP": ("#0b6e99", "o"),
     "TRIM-Thr": ("#d1495b", "s"),
-    "step oracle": ("#66a182", "^"),
+    "step oracle": ("#333333", "^"),
     "random": ("#edae49", "v"),
     "TRIM-Agg": ("#8d5a97", "D"),
     "TRIM-Seq": ("#3d5a80", "P"),
     "One-Step Thr": ("#bc6c25", "<"),
-    "hard budget": ("#2a9d8f", "X"),
+    "hard budget": ("#66a182", "X"),
     "TRIM-POMDP, memoryless": ("#6fb7d6", "h"),
     "RSD": ("#9a8c98", "*"),
 }

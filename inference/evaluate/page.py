@@ -144,7 +144,7 @@ def _beside(page: Document, studies: Sequence[LabelledStudy], found: Mapping[str
 
 def _with_differences(found: Mapping[str, Any], first: str) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
     """Family, study, metrics and their form; each difference follows its study."""
-    for row in found["families"]:
+    for row in (*found["families"], *found["query_level"]):
         yield row["family"], row["study"], row, ".1f"
         if row["difference"] is not None:
             yield "", f"{row['study']} less {first}", row["difference"], "+.1f"

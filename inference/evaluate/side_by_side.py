@@ -63,6 +63,12 @@ class LabelledStudy:
         """Its step-level families and their members."""
         return {row["family"]: row["members"] for row in self.summary["families"]}
 
+    @property
+    def query_level(self) -> Sequence[Mapping[str, Any]]:
+        """Its routers of whole questions, measured, where they were."""
+        found = self.summary["query_level"]
+        return [] if found is None else list(found["families"])
+
     def is_paired_with(self, other: "LabelledStudy") -> bool:
         """Whether both are of the same problems."""
         return self.study.plan.problems_sha256 == other.study.plan.problems_sha256
@@ -79,25 +85,23 @@ def side_by_side(studies: Sequence[LabelledStudy]) -> dict[str, Any]:
     seeds = {one.label: 0 if paired.get(one.label, True) else place for place, one in enumerate(studies)}
     draws = {one.label: _draws(one, seeds[one.label]) for one in studies}
     counts = Counter(name for one in studies for name in one.families)
+    shared = [name for name, count in counts.items() if count > 1]
     return {
         "studies": [
             {"label": one.label, "problems": one.summary["problems"], "paired": paired.get(one.label)}
             for one in studies
         ],
         "what_differs": _what_differs(studies),
-        "in_one_study_only": [name for name, count in counts.items() if count == 1],
+        "in_one_study_only": [name for name in counts if name not in shared],
         "families": [
-            {
-                "family": name,
-                "study": label,
-                **family_document(draws[label][name].metrics()),
-                "difference": _difference(draws[label][name], draws[first.label].get(name))
-                if label != first.label
-                else None,
-            }
-            for name, count in counts.items()
-            for label in draws
-            if count > 1 and name in draws[label]
+            _row(name, label, draws, first.label) for name in shared for label in draws if name in draws[label]
+        ],
+        "query_level": [
+            {"study": one.label, **row, "difference": None}
+            for name in dict.fromkeys(row["family"] for one in studies for row in one.query_level)
+            for one in studies
+            for row in one.query_level
+            if row["family"] == name
         ],
     }
 
@@ -107,8 +111,11 @@ def _draws(one: LabelledStudy, seed: int) -> dict[str, FamilyDraws]:
     return {name: comparison.family(members) for name, members in one.families.items()}
 
 
-def _difference(here: FamilyDraws, first: FamilyDraws | None) -> dict[str, Any] | None:
-    return None if first is None else family_document(here.minus(first).metrics())
+def _row(name: str, label: str, draws: Mapping[str, Mapping[str, FamilyDraws]], first: str) -> dict[str, Any]:
+    """A family in a study, and how it differs from the same one in the first study, if that has it."""
+    here, there = draws[label][name], draws[first].get(name)
+    difference = None if label == first or there is None else family_document(here.minus(there).metrics())
+    return {"family": name, "study": label, **family_document(here.metrics()), "difference": difference}
 
 
 def _what_differs(studies: Sequence[LabelledStudy]) -> dict[str, list[Any]]:
