@@ -9,17 +9,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from inference.evaluate.comparison import Comparison, FamilyDraws
+from inference.evaluate.plan import leaves
 from inference.evaluate.results import Results
 from inference.evaluate.study import Study
 from inference.evaluate.summary import SCHEMA_VERSION, family_document
 from kde.errors import ArtefactError
 
-_NOT_COMPARED = frozenset({"schema_version", "policies", "seeds", "problems_sha256"})
-"""Fields of a study's plan that say nothing about what it is a study of, or nothing to people."""
+_NOT_COMPARED = {"schema_version", "policies", "seeds"}
+"""Fields of a study's plan that say nothing about what it is a study of."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,7 @@ def _row(name: str, label: str, draws: Mapping[str, Mapping[str, FamilyDraws]], 
 
 
 def _what_differs(studies: Sequence[LabelledStudy]) -> dict[str, list[Any]]:
-    """Fields of the plans that are not the same in all studies, in the order of the studies."""
-    plans = [one.study.plan.model_dump(mode="json") for one in studies]
-    fields = [field for field in plans[0] if field not in _NOT_COMPARED]
-    values = {field: [plan[field] for plan in plans] for field in fields}
-    values["problems are the first's"] = [one.is_paired_with(studies[0]) for one in studies]
-    return {field: told for field, told in values.items() if any(value != told[0] for value in told)}
+    """Fields of the plans that are not the same in all studies, in the order of the studies; None where one has no such field."""
+    plans = [dict(leaves(one.study.plan.model_dump(mode="json", exclude=_NOT_COMPARED), "")) for one in studies]
+    told = {field: [plan.get(field) for plan in plans] for field in dict.fromkeys(chain.from_iterable(plans))}
+    return {field: values for field, values in told.items() if any(value != values[0] for value in values)}
