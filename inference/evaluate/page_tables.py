@@ -136,14 +136,15 @@ def times(page: Document, summary: Mapping[str, Any]) -> None:
         ],
     )
     page.paragraph(
-        "Of one episode among many in flight at once, on the machine that ran the study. Tokens are those of the answer: what was "
-        "thrown away counts as time only."
+        "As in the paper's Table 3, with intervals. Of one episode among many in flight at once, on the machine that ran the study. Tokens "
+        "are those of the answer: what was thrown away counts as time only."
     )
 
 
 def interventions(page: Document, summary: Mapping[str, Any]) -> None:
     """How often M_s writes a step (the paper's Table 6)."""
     page.heading("Interventions of M_s")
+    page.paragraph("As in the paper's Table 6: in how many episodes M_s writes how many steps.")
     page.picture("interventions", rounds_figure(summary), "share of episodes by steps that the strong model wrote")
     page.table(
         ("policy", *(f"{rounds} steps by M_s" for rounds in ROUNDS)),
