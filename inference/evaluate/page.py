@@ -21,6 +21,7 @@ from inference.evaluate.study import Study
 from inference.evaluate.sweeps import BUDGETS, TARGETS
 from kde.artefact import replace_file
 from kde.report.document import NOT_REACHED, Document, marked
+from planner.policies.offer import artefact_places
 from planner.regions import regions_figure
 from planner.table import TABLE, PolicyTable
 
@@ -33,6 +34,7 @@ def write_page(
     studies: Sequence[LabelledStudy],
     beside: Mapping[str, Any] | None,
     published: Sequence[PublishedBenchmark],
+    tables: Path | None,
     directory: Path,
 ) -> list[Path]:
     """Write `index.html` and the PNGs; return their paths.
@@ -41,6 +43,7 @@ def write_page(
         studies: the one that the page is of, and those that stand beside it.
         beside: the `side_by_side` of these, where there are several.
         published: released sweeps, which stand beside it too.
+        tables: folder of what the first study was decided from, if it is at hand.
         directory: is made if it is not there.
 
     Raises:
@@ -57,7 +60,7 @@ def write_page(
     page_tables.times(page, summary)
     page_tables.interventions(page, summary)
     page_tables.overhead(page, summary)
-    _regions(page, first.study)
+    _regions(page, first.study, tables)
     if beside is not None:
         _beside(page, studies, beside)
     if published:
@@ -85,29 +88,26 @@ def _contents(page: Document) -> str:
     return f"<nav>{' '.join(links)}</nav>"
 
 
-def _regions(page: Document, study: Study) -> None:
-    """Where each table of the study regenerates."""
+def _regions(page: Document, study: Study, folder: Path | None) -> None:
+    """Where each table that the study was decided from regenerates."""
     page.heading("Policy regions")
-    lambdas = {float(policy.partition(":")[2]) for policy in study.plan.policies if policy.startswith("pomdp:")}
-    tables = [PolicyTable.load(path.parent) for path in sorted(study.out.glob(f"planner/*/{TABLE.name}.json"))]
-    drawn = 0
-    for table in tables:
-        known = [entry.lam for entry in table.entries if entry.lam in lambdas]
-        if not known:
+    deciding = study.plan.planner
+    drawn = False
+    for table in map(PolicyTable.load, () if folder is None else artefact_places(folder)[TABLE]):
+        lambdas = [entry.lam for entry in table.entries if deciding.get(f"pomdp:{entry.lam!r}") == table.content_hash]
+        if not lambdas:
             continue
-        some = np.unique(np.linspace(0, len(known) - 1, _MOST_LAMBDAS).round().astype(int))
+        some = np.unique(np.linspace(0, len(lambdas) - 1, _MOST_LAMBDAS).round().astype(int))
         steps = [step for step in _STEPS if step < table.pomdp.max_steps] or [1]
-        figure = regions_figure(table, steps=steps, lambdas=[known[place] for place in some])
-        page.picture(
-            f"regions_{table.content_hash[:8]}", figure, "where a proposal is regenerated, by belief, step and price"
-        )
-        drawn += 1
-    if drawn:
-        page.paragraph(
-            "Each triangle holds all beliefs over the three classes. The darker, the longer a proposal may be and still be worth rewriting."
-        )
-    else:
-        page.paragraph("Not drawn: no policy of this study was decided from a table in its folder.")
+        figure = regions_figure(table, steps=steps, lambdas=[lambdas[place] for place in some])
+        description = "where a proposal is regenerated, by belief, step and price"
+        page.picture(f"regions_{table.content_hash[:8]}", figure, description)
+        drawn = True
+    page.paragraph(
+        "Each triangle holds all beliefs over the three classes. The darker, the longer a proposal may be and still be worth rewriting."
+        if drawn
+        else "Not drawn: no table at hand is one that this study was decided from; `trim report --tables` names a folder of them."
+    )
 
 
 def _beside(page: Document, studies: Sequence[LabelledStudy], found: Mapping[str, Any]) -> None:

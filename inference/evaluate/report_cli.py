@@ -35,6 +35,9 @@ def report(
     published: Annotated[
         Path | None, Parameter(help="folder with the sweeps that the paper's authors released")
     ] = None,
+    tables: Annotated[
+        Path | None, Parameter(help="folder of tables whose regions are drawn; the study's own unless given")
+    ] = None,
     out: Annotated[Path | None, Parameter(help="folder for the page and the pictures")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +50,9 @@ def report(
         for text in beside:
             named |= _named(text, named)
         studies = [LabelledStudy.load(name, directory) for name, directory in named.items()]
-        _report_studies(studies, benchmarks, out or study / "report", as_json=as_json)
+        own = study / "planner"
+        tables = tables or (own if own.is_dir() else None)
+        _report_studies(studies, benchmarks, tables, out or study / "report", as_json=as_json)
         return
     pictures = [] if out is None else _draw(benchmarks, out)
     if as_json:
@@ -75,12 +80,17 @@ def _named(text: str, taken: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _report_studies(
-    studies: Sequence[LabelledStudy], benchmarks: Sequence[PublishedBenchmark], out: Path, *, as_json: bool
+    studies: Sequence[LabelledStudy],
+    benchmarks: Sequence[PublishedBenchmark],
+    tables: Path | None,
+    out: Path,
+    *,
+    as_json: bool,
 ) -> None:
     from inference.evaluate.page import write_page  # noqa: PLC0415  matplotlib, only where it draws
 
     beside = side_by_side(studies) if len(studies) > 1 else None
-    written = write_page(studies, beside, benchmarks, out)
+    written = write_page(studies, beside, benchmarks, tables, out)
     if as_json:
         published = [_document(benchmark) for benchmark in benchmarks]
         files = [str(file) for file in written]
