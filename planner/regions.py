@@ -22,7 +22,19 @@ _MEANINGS = "S0: every step right     S1: derailed     S2: newest step wrong"
 
 
 def draw_regions(table: PolicyTable, path: Path, *, steps: Sequence[int], lambdas: Sequence[float]) -> None:
-    """Draw one triangle a lambda (rows) and step (columns), and the last step, as PNG.
+    """Draw `regions_figure` as PNG.
+
+    Raises:
+        InputError: a step is outside 1..T.
+        UnknownPolicyError: the table was not built for a lambda.
+    """
+    figure = regions_figure(table, steps=steps, lambdas=lambdas)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130, format="png")
+
+
+def regions_figure(table: PolicyTable, *, steps: Sequence[int], lambdas: Sequence[float]) -> Figure:
+    """One triangle a lambda (rows) and step (columns), and the last step.
 
     Colours say up to which length a proposal is regenerated, by the table's own token bins.
 
@@ -58,8 +70,7 @@ def draw_regions(table: PolicyTable, path: Path, *, steps: Sequence[int], lambda
         fontsize=9,
         title=_MEANINGS,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, format="png")
+    return figure
 
 
 def _bins(table: PolicyTable) -> tuple[Array, Array]:
@@ -71,8 +82,8 @@ def _bins(table: PolicyTable) -> tuple[Array, Array]:
 
 def _labels(counts: Array) -> list[str]:
     if len(counts) == 1:
-        return [f"regenerate ({counts[0]:g} tokens)"]
-    return [f"regenerate up to {count:g} tokens" for count in counts[:-1]] + ["regenerate all"]
+        return [f"regenerate ({counts[0]:.3g} tokens)"]
+    return [f"regenerate up to {count:.3g} tokens" for count in counts[:-1]] + ["regenerate all"]
 
 
 def _draw_triangle(

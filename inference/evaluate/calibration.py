@@ -58,7 +58,7 @@ class Chosen:
 
 
 def swept_settings(family: str, policies: Sequence[str]) -> list[Setting]:
-    """The settings of a family among these policies, the one that spends least first.
+    """The settings of a family among these policies, ascending.
 
     Raises:
         InputError: there is none, or one is no number.
@@ -68,9 +68,8 @@ def swept_settings(family: str, policies: Sequence[str]) -> list[Setting]:
         known = sorted({policy.partition(":")[0] for policy in policies if ":" in policy})
         raise InputError("calibrate", field="--family", value=family, remedy=f"the study has {', '.join(known)}")
     swept = sorted((_setting(policy) for policy in members), key=lambda one: one.number)
-    if family in ANY_NUMBER:
-        return swept if swept[0].number == 0 else [Setting(0.0, "weak"), *swept]
-    return swept[::-1]  # the higher the price, the less is bought
+    alone = [Setting(0.0, "weak")] if family in ANY_NUMBER and swept[0].number else []
+    return alone + swept
 
 
 def _setting(policy: str) -> Setting:
@@ -90,13 +89,15 @@ def choose(
         family: prefix of the policies' ids.
         target: what to meet.
         wanted: how much of it.
-        swept: the one that spends least first.
+        swept: ascending.
         results: of the problems to choose on.
         seed: of the resampling, for the interval.
 
     Raises:
         InputError: no swept setting, nor anything between two, meets the target.
     """
+    if family not in ANY_NUMBER:  # a higher price buys less, a higher threshold in points more
+        swept = sorted(swept, key=lambda one: float(results.strong_tokens[one.policy].mean()))
     c, pgr = Comparison(results, seed=seed).points([one.policy for one in swept])
     values = c if target is Target.COST else pgr
     places = np.array([_meet(row, target, wanted) for row in values[~np.isnan(pgr).any(axis=1)]])
@@ -108,7 +109,7 @@ def choose(
         raise InputError("calibrate", field=f"target {target.value}", value=wanted, remedy=remedy)
     numbers = np.array([one.number for one in swept])
     low, high = (_number_at(end, numbers) for end in np.quantile(places[1:], [0.025, 0.975], method="inverted_cdf"))
-    interval = (low, high) if numbers[0] < numbers[-1] else (high, low)
+    interval = (low, high) if numbers[0] <= numbers[-1] else (high, low)
     rounding = ROUND_FLOOR if target is Target.COST else ROUND_CEILING  # to the side that meets it
     return _chosen(family, float(places[0]), swept, interval, rounding)
 

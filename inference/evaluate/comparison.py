@@ -106,15 +106,15 @@ class Comparison:
             remedy = "evaluate the two models alone too: everything is measured against them"
             raise InputError("evaluate", field="policies", value=sorted(missing), remedy=remedy)
         count = len(results.problems)
-        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
-        self._draws = np.vstack([np.full(count, 1 / count), drawn])  # the sample itself comes first
-        gap = self._draws @ (results.correct["strong"] - results.correct["weak"])
+        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+        self._draws = np.vstack([np.ones(count), drawn])  # the sample itself comes first
+        gap = self._draws @ (results.correct["strong"] - results.correct["weak"]) / count
         if gap[0] <= 0:
             remedy = "M_s alone must be better than M_w alone: choose other models or problems"
             raise InputError("evaluate", field="gap", value=float(gap[0]), remedy=remedy)
         self._gap = np.where(gap > 0, gap, np.nan)  # a resample without a gap says nothing
-        self._accuracy = {name: self._draws @ values for name, values in results.correct.items()}
-        self._tokens = {name: self._draws @ values for name, values in results.strong_tokens.items()}
+        self._accuracy = {name: self._draws @ values / count for name, values in results.correct.items()}
+        self._tokens = {name: self._draws @ values / count for name, values in results.strong_tokens.items()}
 
     def policy(self, name: str) -> PolicyMetrics:
         """Metrics of one policy."""
@@ -157,7 +157,7 @@ class Comparison:
                 curves.append(None)
                 continue
             cost, gained = ranked_totals(scores, weights[problem], answers.strong_tokens, gains)
-            share = len(weights) / len(scores)  # a problem's weight is dealt to its seeds
+            share = 1 / len(scores)  # a problem's weight is dealt to its seeds
             curves.append(CostCurve.of((cost * share / tokens).tolist(), (gained * share / gap).tolist()))
         return self._curves(curves).metrics()
 

@@ -1,5 +1,6 @@
 """Cost against accuracy, drawn."""
 
+from collections.abc import Iterable
 from functools import partial
 from itertools import cycle
 
@@ -11,7 +12,26 @@ from inference.evaluate.published import PublishedBenchmark
 from inference.evaluate.sweeps import Ends, Sweep
 
 _GREY = "#5b5f66"
-_LOOKS = (("#d1495b", "s"), ("#0b6e99", "o"), ("#66a182", "^"), ("#edae49", "v"), ("#8d5a97", "D"))
+_LOOKS = {
+    "TRIM-POMDP": ("#0b6e99", "o"),
+    "TRIM-Thr": ("#d1495b", "s"),
+    "step oracle": ("#333333", "^"),
+    "random": ("#edae49", "v"),
+    "TRIM-Agg": ("#8d5a97", "D"),
+    "TRIM-Seq": ("#3d5a80", "P"),
+    "One-Step Thr": ("#bc6c25", "<"),
+    "hard budget": ("#66a182", "X"),
+    "TRIM-POMDP, memoryless": ("#6fb7d6", "h"),
+    "RSD": ("#9a8c98", "*"),
+}
+OTHERS = (("#7f5539", ">"), ("#6a4c93", "p"), ("#386641", "d"), ("#b56576", "H"))
+"""Looks of whatever else there is."""
+
+
+def looks_of(families: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each family: the same ones in every picture."""
+    others = cycle(OTHERS)
+    return {family: _LOOKS.get(family) or next(others) for family in dict.fromkeys(families)}
 
 
 def published_figure(benchmark: PublishedBenchmark) -> Figure:
@@ -19,8 +39,9 @@ def published_figure(benchmark: PublishedBenchmark) -> Figure:
     figure = Figure(figsize=(9, 5.6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     draw_ends(axes, benchmark.sweeps[0].ends)
-    for sweep, (colour, marker) in zip(benchmark.sweeps, cycle(_LOOKS), strict=False):
-        draw_sweep(axes, sweep, colour, marker)
+    looks = looks_of(sweep.family for sweep in benchmark.sweeps)
+    for sweep in benchmark.sweeps:
+        draw_sweep(axes, sweep, *looks[sweep.family])
     axes.set_title(f"Published by the paper's authors: {benchmark.name}", loc="left")
     axes.legend(loc="lower right", frameon=False)
     return figure

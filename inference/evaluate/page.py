@@ -1,45 +1,75 @@
 """The report: one HTML page that holds everything, and its pictures beside it."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
+
+from inference.evaluate import page_tables
 from inference.evaluate.episodes_shown import episodes_shown
 from inference.evaluate.figures import published_figure
+from inference.evaluate.page_tables import span
 from inference.evaluate.published import PublishedBenchmark
-from inference.evaluate.report_figures import cost_figure, rounds_figure
+from inference.evaluate.report_figures import beside_figure, published_gains_figure, seeds_of
+from inference.evaluate.side_by_side import LabelledStudy
 from inference.evaluate.study import Study
-from inference.evaluate.summary import ROUNDS
 from inference.evaluate.sweeps import BUDGETS, TARGETS
 from kde.artefact import replace_file
-from kde.report.document import Document
+from kde.report.document import NOT_REACHED, Document, marked
+from planner.policies.offer import artefact_places
+from planner.regions import regions_figure
+from planner.table import TABLE, PolicyTable
 
-Span = Mapping[str, float | None]
+_HASH = re.compile("[0-9a-f]{64}")
+_STEPS = (1, 3, 5, 10)
+_MOST_LAMBDAS = 4
 
 
 def write_page(
-    study: Study, summary: Mapping[str, Any], published: Sequence[PublishedBenchmark], directory: Path
+    studies: Sequence[LabelledStudy],
+    beside: Mapping[str, Any] | None,
+    published: Sequence[PublishedBenchmark],
+    tables: Path | None,
+    directory: Path,
 ) -> list[Path]:
     """Write `index.html` and the PNGs; return their paths.
 
+    Args:
+        studies: the one that the page is of, and those that stand beside it.
+        beside: the `side_by_side` of these, where there are several.
+        published: released sweeps, which stand beside it too.
+        tables: folder of what the first study was decided from, if it is at hand.
+        directory: is made if it is not there.
+
     Raises:
-        InputError: the study is not finished.
+        InputError: a study is not finished.
     """
-    page = Document()
-    lead = f"{summary['problems']} problems, {len(summary['seeds'])} seeds; brackets are 95 % bootstrap intervals over problems"
+    first = studies[0]
+    page, summary = Document(), first.summary
+    lead = f"{summary['problems']} problems, {seeds_of(summary)}; brackets are 95 % bootstrap intervals over problems"
     page.title("What stepwise routing costs for what it gains", lead)
-    _costs(page, summary)
-    _policies(page, summary)
-    _overhead(page, summary)
-    for benchmark in published:
-        _published(page, benchmark)
+    page_tables.in_short(page, summary)
+    opening = len(page.sections)
+    page_tables.costs(page, summary)
+    page_tables.policies(page, summary)
+    page_tables.times(page, summary)
+    page_tables.interventions(page, summary)
+    page_tables.overhead(page, summary)
+    _regions(page, first.study, tables)
+    if beside is not None:
+        _beside(page, studies, beside)
+    if published:
+        _published(page, summary, published)
     _viewer(page)
+    page.sections.insert(opening, _contents(page))
     directory.mkdir(parents=True, exist_ok=True)
     content = {f"{name}.png": png for name, png in page.pictures.items()}
-    content["index.html"] = _html(page, episodes_shown(study)).encode()
+    content["index.html"] = _html(page, episodes_shown(first.study)).encode()
     for name, written in content.items():
         replace_file(directory / name, written)
     return [directory / name for name in content]
@@ -53,109 +83,101 @@ def _html(page: Document, episodes: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _costs(page: Document, summary: Mapping[str, Any]) -> None:
-    page.heading("Cost against accuracy")
-    page.picture("costs", cost_figure(summary), "accuracy of every policy against its strong tokens a problem")
-    query_level = summary["query_level"]
-    families = [*summary["families"], *(query_level["families"] if query_level else [])]
-    page.heading("Least cost for a share of the gap")
+def _contents(page: Document) -> str:
+    links = (f'<a href="#{anchor}">{marked(text)}</a>' for anchor, text in page.headings.items())
+    return f"<nav>{' '.join(links)}</nav>"
+
+
+def _regions(page: Document, study: Study, folder: Path | None) -> None:
+    """Where each table that the study was decided from regenerates."""
+    page.heading("Policy regions")
+    deciding = study.plan.planner
+    drawn = False
+    for table in map(PolicyTable.load, () if folder is None else artefact_places(folder)[TABLE]):
+        lambdas = [entry.lam for entry in table.entries if deciding.get(f"pomdp:{entry.lam!r}") == table.content_hash]
+        if not lambdas:
+            continue
+        some = np.unique(np.linspace(0, len(lambdas) - 1, _MOST_LAMBDAS).round().astype(int))
+        steps = [step for step in _STEPS if step < table.pomdp.max_steps] or [1]
+        figure = regions_figure(table, steps=steps, lambdas=[lambdas[place] for place in some])
+        description = "where a proposal is regenerated, by belief, step and price"
+        page.picture(f"regions_{table.content_hash[:8]}", figure, description)
+        drawn = True
     page.paragraph(
-        "CPT: least share c of the strong tokens of M_s alone at which so much of the accuracy gap between the two models is "
-        "recovered, in percent, on the sweep's monotone envelope. delta-IBC: accuracy gained a strong token, relative to M_s alone, "
-        "over 100 performance regions."
+        "Each triangle holds all beliefs over the three classes. The darker, the longer a proposal may be and still be worth rewriting."
+        if drawn
+        else "Not drawn: no table at hand is one that this study was decided from; `trim report --tables` names a folder of them."
     )
-    page.table(
-        (
-            "family",
-            *(f"CPT {target:.0%}" for target in TARGETS),
-            "delta-IBC",
-            *(f"accuracy at c = {c:.0%}" for c in BUDGETS),
-        ),
-        [
-            (
-                row["family"],
-                *(_span(value, 100) for value in row["cpt"].values()),
-                _span(row["delta_ibc"], 1, digits=2),
-                *(_span(value, 100) for value in row["budgeted_accuracy"].values()),
-            )
-            for row in families
-        ],
-    )
-    for name, reason in summary["left_out"].items():
-        page.paragraph(f"{name} has no row: {reason}.")
 
 
-def _policies(page: Document, summary: Mapping[str, Any]) -> None:
-    page.heading("Every policy")
-    page.table(
-        ("policy", "right %", "strong tokens", "c %", "PGR %", "IBC %"),
-        [
-            (
-                row["policy"],
-                *(
-                    _span(row[name], unit)
-                    for name, unit in (("accuracy", 100), ("strong_tokens", 1), ("c", 100), ("pgr", 100))
-                ),
-                "" if row["ibc"] is None else _span(row["ibc"], 100, digits=2),
-            )
-            for row in summary["policies"]
-        ],
-    )
-    page.heading("How often M_s is asked")
-    page.picture("interventions", rounds_figure(summary), "share of episodes by steps that the strong model wrote")
-
-
-def _overhead(page: Document, summary: Mapping[str, Any]) -> None:
-    page.heading("What routing itself takes, a problem")
-    page.table(
-        (
-            "policy",
-            "PRM calls",
-            "planner ms a decision",
-            "weak tokens",
-            "discarded",
-            "seconds",
-            *(f"M_s {r} times" for r in ROUNDS),
-        ),
-        [
-            (
-                row["policy"],
-                f"{row['prm_calls']:.1f}",
-                "" if row["planner_ms"] is None else f"{row['planner_ms']:.2f}",
-                f"{row['weak_tokens']:.1f}",
-                f"{row['discarded_tokens']:.1f}",
-                f"{row['seconds']['value']:.2f}",
-                *(f"{share:.1%}" for share in row["interventions"].values()),
-            )
-            for row in summary["policies"]
-        ],
-    )
+def _beside(page: Document, studies: Sequence[LabelledStudy], found: Mapping[str, Any]) -> None:
+    """The same families in several studies (the paper's tables of generalisation and of robustness)."""
+    labels = [one["label"] for one in found["studies"]]
+    page.heading("Side by side")
+    paired = [one["label"] for one in found["studies"] if one["paired"]]
     page.paragraph(
-        "Seconds and milliseconds are those of many episodes in flight at once on the machine that ran the study."
+        f"Differences are to {labels[0]}, with 95 % bootstrap intervals over problems"
+        + (f"; {' and '.join(paired)} solved the same problems, so that their resamples are paired." if paired else ".")
+        + " c and PGR are of each study's own two models."
     )
-
-
-def _published(page: Document, benchmark: PublishedBenchmark) -> None:
-    page.heading(f"Published by the paper's authors: {benchmark.name}")
-    page.paragraph("Other models and other problems than above. Only means were published, so there are no intervals.")
-    page.picture(f"published_{benchmark.name}", published_figure(benchmark), "the authors' released sweeps")
+    if found["what_differs"]:
+        page.table(
+            ("what differs", *labels), [(name, *map(_plain, told)) for name, told in found["what_differs"].items()]
+        )
+    if not found["families"]:
+        page.paragraph("No family of policies is in two of these studies.")
+        return
+    page.picture("side_by_side", beside_figure(studies), "gap recovered against cost by family, one line a study")
+    rows = list(_with_differences(found, labels[0]))
     page.table(
-        (
-            "family",
-            *(f"CPT {target:.0%}, strong tokens" for target in TARGETS),
-            "delta-IBC",
-            *(f"accuracy at c = {c:.0%}" for c in BUDGETS),
-        ),
+        ("family", "study", *(f"CPT {target:.0%}" for target in TARGETS), "delta-IBC"),
         [
-            (
-                sweep.family,
-                *("not reached" if n is None else f"{n:.1f}" for n in map(sweep.cpt_tokens, TARGETS)),
-                f"{sweep.curve.delta_ibc():.2f}",
-                *(f"{sweep.accuracy_within(c):.1%}" for c in BUDGETS),
-            )
-            for sweep in benchmark.sweeps
+            (*names, *(span(value, 100, form) for value in row["cpt"].values()), span(row["delta_ibc"], 1, form))
+            for *names, row, form in rows
         ],
     )
+    page.table(
+        ("family", "study", *(f"PGR at c = {c:.0%}" for c in BUDGETS)),
+        [(*names, *(span(value, 100, form) for value in row["budgeted_pgr"].values())) for *names, row, form in rows],
+    )
+    if found["in_one_study_only"]:
+        page.paragraph(f"In one of the studies only: {', '.join(found['in_one_study_only'])}.")
+
+
+def _with_differences(found: Mapping[str, Any], first: str) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
+    """Family, study, metrics and their form; each difference follows its study."""
+    for row in (*found["families"], *found["query_level"]):
+        yield row["family"], row["study"], row, ".1f"
+        if row["difference"] is not None:
+            yield "", f"{row['study']} less {first}", row["difference"], "+.1f"
+
+
+def _published(page: Document, summary: Mapping[str, Any], published: Sequence[PublishedBenchmark]) -> None:
+    page.heading("Published by the paper's authors")
+    page.paragraph(
+        "Other models and problems than this study's, on the scale that they share. Only means were published: no intervals."
+    )
+    description = "gap recovered against cost: this study's families, and the authors' released sweeps"
+    page.picture("beside_published", published_gains_figure(summary, published), description)
+    for benchmark in published:
+        page.picture(f"published_{benchmark.name}", published_figure(benchmark), "the authors' released sweeps")
+        page.table(
+            (
+                f"published: {benchmark.name}",
+                *(f"CPT {target:.0%}, strong tokens" for target in TARGETS),
+                "delta-IBC",
+                *(f"accuracy at c = {c:.0%}" for c in BUDGETS),
+            ),
+            [
+                (
+                    sweep.family,
+                    *(NOT_REACHED if n is None else f"{n:.1f}" for n in map(sweep.cpt_tokens, TARGETS)),
+                    f"{sweep.curve.delta_ibc():.2f}",
+                    *(f"{sweep.accuracy_within(c):.1%}" for c in BUDGETS),
+                )
+                for sweep in benchmark.sweeps
+            ],
+        )
 
 
 def _viewer(page: Document) -> None:
@@ -166,8 +188,9 @@ def _viewer(page: Document) -> None:
     )
 
 
-def _span(value: Span, unit: float, *, digits: int = 1) -> str:
-    def shown(number: float | None) -> str:
-        return "–" if number is None else f"{number * unit:.{digits}f}"  # noqa: RUF001  a dash: not reached
-
-    return f"{shown(value['value'])} [{shown(value['low'])}, {shown(value['high'])}]"
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) and _HASH.fullmatch(value):
+        return value[:12]  # as much as people compare
+    return NOT_REACHED if value is None else str(value)

@@ -133,17 +133,17 @@ class StudyPlan(BaseModel):
 
 
 def _refuse_change(path: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    was, now = dict(_leaves(found, "")), dict(_leaves(asked, ""))
+    was, now = dict(leaves(found, "")), dict(leaves(asked, ""))
     for field in sorted(was.keys() | now.keys()):
         if was.get(field, _ABSENT) != now.get(field, _ABSENT):
             remedy = f"you ask for {now.get(field)!r}: repeat the settings to go on, or choose another --out"
             raise InputError(path, field=field, value=was.get(field), remedy=remedy)
 
 
-def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Every value that is not a mapping, with its place."""
+def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Every value of nested mappings that is not a mapping itself, with its place: names with points between them."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
-            yield from _leaves(inner, f"{place}.{name}" if place else name)
+            yield from leaves(inner, f"{place}.{name}" if place else name)
     else:
         yield place, value

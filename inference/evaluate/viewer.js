@@ -35,22 +35,29 @@ function beliefBar(belief) {
   return bar;
 }
 
-function why(step) {
+const RULES = {
+  "agg": "by the learned policy", "seq": "by the learned policy", "random": "by a coin",
+  "one-step-thr": "by the threshold, and all that follows its first rewrite",
+};
+
+function why(step, policy) {
   if (step.action === null) return "one model works alone: nothing is decided";
   const verdict = step.action === "regenerate" ? "rewritten by the strong model" : "accepted";
-  if (step.break_even_tokens === null) return `${verdict} by a rule on the score`;
+  const [family, setting] = policy.split(":");
+  if (family === "thr") return `${verdict}: score ${step.score.toFixed(3)} ${step.score < Number(setting) ? "<" : "≥"} ${setting}`;
+  if (step.break_even_tokens === null) return `${verdict} ${RULES[family] || "by a rule on the score"}`;
   const sign = step.expected_strong_tokens < step.break_even_tokens ? "<" : "≥";
   return `${verdict}: expected cost ${step.expected_strong_tokens.toFixed(1)} ${sign} break-even ${step.break_even_tokens.toFixed(1)} tokens`;
 }
 
-function row(step, index) {
+function row(step, index, policy) {
   const line = element("tr", step.author);
   line.append(element("td", "number", String(index + 1)), element("td", "author", step.author));
   line.append(element("td", "step", step.text));
   line.append(element("td", "number", step.score === null ? "" : step.score.toFixed(3)));
   const belief = element("td", "");
   if (step.belief !== null) belief.append(beliefBar(step.belief));
-  line.append(belief, element("td", "number", String(step.tokens)), element("td", "why", why(step)));
+  line.append(belief, element("td", "number", String(step.tokens)), element("td", "why", why(step, policy)));
   return line;
 }
 
@@ -64,7 +71,7 @@ function show() {
   const table = element("table", "steps");
   const head = element("tr", "");
   for (const name of ["step", "author", "text", "score of the proposal", "belief", "tokens", "why"]) head.append(element("th", "", name));
-  table.append(head, ...found.steps.map(row));
+  table.append(head, ...found.steps.map((step, index) => row(step, index, found.policy)));
   const scroll = element("div", "scroll");
   scroll.append(table);
   shown.append(scroll);

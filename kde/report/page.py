@@ -30,6 +30,7 @@ img { max-width: 100%; height: auto; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { text-align: left; padding: .25rem 1.1rem .25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.interval { color: #777; font-size: .9em; }
 div.scroll { overflow-x: auto; }
 code { font-size: .85rem; overflow-wrap: anywhere; }
 </style>

@@ -1,13 +1,18 @@
 """Studies on disk whose truth is known: nothing is generated, what each policy comes to is planted."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from inference.ending import Ending
+from inference.evaluate.comparison import Comparison
 from inference.evaluate.plan import StudyPlan
+from inference.evaluate.results import Results
 from inference.evaluate.study import Study
+from inference.evaluate.summary import summarise
+from inference.evaluate.verifier import VerifierQuality
 from inference.problems import Problem
 from inference.records import Episode, StepRecord, write_part
 from inference.step import Author, Stop
@@ -67,3 +72,17 @@ def _episodes(policy: str, problems: Sequence[Problem], right: Sequence[bool], t
         )
         for problem, correct in zip(problems, right, strict=True)
     ]
+
+
+def finish_made_study(study: Study) -> None:
+    """Write its summary, as far as it has one without models."""
+    episodes = study.all_episodes()
+    summary = summarise(
+        study.plan,
+        episodes,
+        Comparison(Results.of(episodes), seed=0),
+        None,
+        verifier=VerifierQuality(0, None, None, None),
+        left_out={"Smoothie": "needs three generators or more"},
+    )
+    (study.out / "summary.json").write_text(json.dumps(summary))

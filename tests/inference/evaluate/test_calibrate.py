@@ -20,6 +20,8 @@ SWEPT = {
     "pomdp:0.001": (0.6, 0.9),
     "pomdp:0.004": (0.3, 0.7),
     "pomdp:0.016": (0.1, 0.3),
+    "specreason:3": (0.1, 0.3),
+    "specreason:7": (0.4, 0.8),
     "random:0.3:7": (0.3, 0.3),
 }
 
@@ -71,6 +73,8 @@ def test_a_lambda_is_one_of_those_that_were_run(
     assert within["table_hashes"] == ["table"]
     reached = calibrate(study, capsys, tmp_path / "q.json", "--family", "pomdp", "--target-pgr", "0.8")
     assert reached["policy"] == "pomdp:0.001"
+    points = calibrate(study, capsys, tmp_path / "r.json", "--family", "specreason", "--target-cost", "0.2")
+    assert (points["policy"], points["between"]) == ("specreason:3", None)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_a_lambda_is_one_of_those_that_were_run(
     [
         (("--family", "thr", "--target-cost", "0.95"), "reaches 0 to 0.9"),
         (("--family", "pomdp", "--target-cost", "0.05"), "reaches 0.1 to 0.6"),
-        (("--family", "agg", "--target-cost", "0.5"), "the study has pomdp, random, thr"),
+        (("--family", "agg", "--target-cost", "0.5"), "the study has pomdp, random, specreason, thr"),
         (("--family", "random", "--target-cost", "0.2"), "one number"),
         (("--family", "thr"), "give one of --target-cost and --target-pgr"),
         (("--family", "thr", "--target-cost", "0.2", "--target-pgr", "0.2"), "give one of"),

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -147,23 +146,11 @@ def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
         report([], result_action="return_value")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("there is no Chromium here (Debian: chromium and chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,1000"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as opened:
-        yield opened
-
-
 def test_the_page_shows_any_episode_step_by_step(study: Path, tmp_path: Path, browser: webdriver.Chrome) -> None:
     report([str(study), "--out", str(tmp_path / "page")], result_action="return_value")
-    assert (tmp_path / "page" / "costs.png").read_bytes().startswith(b"\x89PNG")
+    (regions,) = (tmp_path / "page").glob("regions_*.png")
+    for picture in (tmp_path / "page" / "costs.png", regions):
+        assert picture.read_bytes().startswith(b"\x89PNG")
     browser.get((tmp_path / "page" / "index.html").as_uri())
     problems = Select(browser.find_element(By.ID, "problem"))
     policies = Select(browser.find_element(By.ID, "policy"))
@@ -180,4 +167,5 @@ def test_the_page_shows_any_episode_step_by_step(study: Path, tmp_path: Path, br
         assert authors == [step["author"] for step in episodes[name]["steps"]]
         assert len(browser.find_elements(By.CSS_SELECTOR, "#episode .belief")) == len(texts)
     assert browser.find_elements(By.TAG_NAME, "img")
+    assert any("AUC-ROC" in paragraph.text for paragraph in browser.find_elements(By.TAG_NAME, "p"))
     assert not browser.get_log("browser")  # type: ignore[no-untyped-call]
