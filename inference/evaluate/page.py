@@ -132,24 +132,31 @@ def _beside(page: Document, studies: Sequence[LabelledStudy], found: Mapping[str
     page.table(
         ("family", "study", *(f"CPT {target:.0%}" for target in TARGETS), "delta-IBC"),
         [
-            (*names, *(span(value, 100, form) for value in row["cpt"].values()), span(row["delta_ibc"], 1, form))
-            for *names, row, form in rows
+            (
+                *names,
+                *(span(value, 100, f"{sign}.1f") for value in row["cpt"].values()),
+                span(row["delta_ibc"], 1, f"{sign}.2f"),
+            )
+            for *names, row, sign in rows
         ],
     )
     page.table(
         ("family", "study", *(f"PGR at c = {c:.0%}" for c in BUDGETS)),
-        [(*names, *(span(value, 100, form) for value in row["budgeted_pgr"].values())) for *names, row, form in rows],
+        [
+            (*names, *(span(value, 100, f"{sign}.1f") for value in row["budgeted_pgr"].values()))
+            for *names, row, sign in rows
+        ],
     )
     if found["in_one_study_only"]:
         page.paragraph(f"In one of the studies only: {', '.join(found['in_one_study_only'])}.")
 
 
 def _with_differences(found: Mapping[str, Any], first: str) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
-    """Family, study, metrics and their form; each difference follows its study."""
+    """Family, study, metrics and how they are signed; each difference follows its study."""
     for row in (*found["families"], *found["query_level"]):
-        yield row["family"], row["study"], row, ".1f"
+        yield row["family"], row["study"], row, ""
         if row["difference"] is not None:
-            yield "", f"{row['study']} less {first}", row["difference"], "+.1f"
+            yield "", f"{row['study']} less {first}", row["difference"], "+"
 
 
 def _published(page: Document, summary: Mapping[str, Any], published: Sequence[PublishedBenchmark]) -> None:

@@ -46,19 +46,25 @@ def beside_figure(studies: Sequence[LabelledStudy]) -> Figure:
     """The share of the gap that each family of several studies recovers at each cost, one panel a family, one line a study."""
     counts = Counter(name for one in studies for name in one.families)
     names = [name for name, count in counts.items() if count > 1]
-    columns = min(_MOST_COLUMNS, len(names))
+    columns = min(_MOST_COLUMNS, len(names)) if len(names) != 4 else 2  # 2 x 2: no panel stands alone
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(4.1 * columns, 3.2 * rows + 0.6), dpi=140, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for panel in panels[len(names) :]:
         panel.set_visible(False)
-    for axes, name in zip(panels, names, strict=False):
+    for place, (axes, name) in enumerate(zip(panels, names, strict=False)):
         for one, look in zip(studies, cycle(OTHERS), strict=False):
             members = [row for row in one.summary["policies"] if row["policy"] in one.families.get(name, ())]
             if members:
                 _draw_points(axes, members, ("c", "pgr"), look, one.label)
         _gain_axes(axes)
         axes.set_title(name, loc="left", fontsize=10)
+        if place % columns:
+            axes.set_ylabel("")
+        if place + columns < len(names):
+            axes.set_xlabel("")
+        else:
+            axes.tick_params(labelbottom=True)
     handles = {
         label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
@@ -173,7 +179,6 @@ def _gain_axes(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(_percent)
     axes.set_xlabel("share of the strong tokens of $M_s$ alone, $c$")
     axes.set_ylabel("gap recovered, PGR")
-    axes.label_outer()
     axes.grid(alpha=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 
