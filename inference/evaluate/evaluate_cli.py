@@ -259,8 +259,15 @@ def _summarise(study: Study, missing: Mapping[str, str]) -> dict[str, Any]:
     comparison = Comparison(Results.of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
     verifier = measure_verifier(episodes, {seed: study.score_file(seed) for seed in study.plan.seeds})
-    summary = summarise(study.plan, episodes, comparison, query_level, verifier=verifier, left_out=missing)
-    return {**summary, "ungradable": _ungradable(study)}
+    return summarise(
+        study.plan,
+        episodes,
+        comparison,
+        query_level,
+        verifier=verifier,
+        ungradable=_ungradable(study),
+        left_out=missing,
+    )
 
 
 def _ungradable(study: Study) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def policies(page: Document, summary: Mapping[str, Any]) -> None:
             for row in summary["policies"]
         ],
     )
+    _not_graded(page, summary["ungradable"])
     verifier = summary["verifier"]
     if verifier["auc"] is not None:
         page.paragraph(
@@ -117,6 +118,14 @@ def policies(page: Document, summary: Mapping[str, Any]) -> None:
             f"{span(verifier['auc'], 1, '.3f')}; its mean is {span(verifier['least_right'], 1, '.2f')} where the answer is right and "
             f"{span(verifier['least_wrong'], 1, '.2f')} where it is not."
         )
+
+
+def _not_graded(page: Document, ungradable: Mapping[str, Any]) -> None:
+    """Answers that count as wrong because nothing could tell."""
+    if ungradable["answers"]:
+        told = ", ".join(f"{count} of {policy}" for policy, count in ungradable["by_policy"].items())
+        problems = ", ".join(ungradable["problems"])
+        page.paragraph(f"Answers that could not be graded count as wrong: {told}. Their problems: {problems}.")
 
 
 def times(page: Document, summary: Mapping[str, Any]) -> None:

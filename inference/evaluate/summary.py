@@ -27,6 +27,7 @@ def summarise(
     query_level: QueryLevel | None,
     *,
     verifier: VerifierQuality,
+    ungradable: Mapping[str, Any],
     left_out: Mapping[str, str],
 ) -> dict[str, Any]:
     """Everything that is measured.
@@ -37,6 +38,7 @@ def summarise(
         comparison: of its results.
         query_level: routers of whole questions, where they were measured.
         verifier: what the PRM's scores are worth.
+        ungradable: how many `answers` could not be graded, how many `by_policy`, and of which `problems`.
         left_out: why a method has no row, by its name.
     """
     policies = [_policy(policy, comparison.policy(policy), frame) for policy, frame in episodes.items()]
@@ -59,6 +61,7 @@ def summarise(
             "traces": verifier.traces,
             **{name: _plain(getattr(verifier, name)) for name in ("auc", "least_right", "least_wrong")},
         },
+        "ungradable": dict(ungradable),
         "left_out": dict(left_out),
     }
 

@@ -83,6 +83,7 @@ def finish_made_study(study: Study) -> None:
         Comparison(Results.of(episodes), seed=0),
         None,
         verifier=VerifierQuality(0, None, None, None),
+        ungradable={"answers": 1, "by_policy": {"weak": 1}, "problems": ["0-0001"]},
         left_out={"Smoothie": "needs three generators or more"},
     )
     (study.out / "summary.json").write_text(json.dumps(summary))

@@ -121,7 +121,9 @@ def test_a_reader_finds_every_table_and_picture(
     cells = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "td")]
     assert "not measured: needs three generators or more" in cells
     assert "noisy less here" in cells
-    assert any("Not drawn: no table" in paragraph.text for paragraph in browser.find_elements(By.TAG_NAME, "p"))
+    told = "\n".join(paragraph.text for paragraph in browser.find_elements(By.TAG_NAME, "p"))
+    assert "Not drawn: no table" in told
+    assert "count as wrong: 1 of weak. Their problems: 0-0001." in told
     assert "TRIM-POMDP" in cells
     width = browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert width <= 0  # wide tables scroll by themselves
