@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from inference.chance import shown_to
 from inference.conversation import Conversation, asked
 from inference.ending import Ending, Limits, ending_of
 from inference.engines.base import ContextFullError, Engine
@@ -184,6 +185,7 @@ class _Route:
         seen = Proposal.from_scores(scores.values, tokens=proposal.record.tokens, final=final)
         if self.models.truth is not None:
             seen = replace(seen, truth=self.models.truth(self.problem.problem, texts))
+        seen = shown_to(self.settings.policy, seen, proposal.record.seed)
         decision, decide_seconds = await _timed(self.planner.decide(self.settings.policy, seen, self.carry))
         record = replace(
             proposal.record,

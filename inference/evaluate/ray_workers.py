@@ -6,8 +6,9 @@ engines name.
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, redirect_stdout
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,13 +96,14 @@ def _cluster(address: str | None, workers: int) -> Iterator[Any]:
 
     started: dict[str, Any] = {"address": "local", "num_cpus": workers, "include_dashboard": False}
     settings = started if address is None else {"address": address}
-    try:
-        ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
-        remedy = f"it does not answer ({told}): start it by `ray start --head`, or leave --address out"
-        raise InputError("evaluate", field="--address", value=address, remedy=remedy) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # Ray tells of lost workers on standard output, which belongs to results
+        try:
+            ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            told = " ".join(str(error).split())[:200]
+            remedy = f"it does not answer ({told}): start it by `ray start --head`, or leave --address out"
+            raise InputError("evaluate", field="--address", value=address, remedy=remedy) from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()

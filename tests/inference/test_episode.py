@@ -220,3 +220,17 @@ async def test_an_error_that_looks_like_a_deadline_is_an_error() -> None:
     trio = Trio(Scripted([TimeoutError("mine")]), Scripted([]), Marks())
     with pytest.raises(TimeoutError, match="mine"):
         await routed_episode(PROBLEM, trio, PLANNER, SETTINGS)
+
+
+async def test_a_random_coin_falls_as_before_whatever_the_last_bits_of_scores_are() -> None:
+    script = [*(step(f"{number}") for number in range(20)), step("\\boxed{2}", Stop.END)]
+
+    async def authors(score: float, seed: int) -> list[Author]:
+        models = Trio(Scripted(script), Scripted(script), Marks({f"{number}": score for number in range(20)}))
+        episode = await routed_episode(PROBLEM, models, PLANNER, EpisodeSettings("random:0.5", seed))
+        return [record.author for record in episode.steps]
+
+    thrown = await authors(0.7, seed=0)
+    assert thrown == await authors(0.7000000001, seed=0)
+    assert thrown != await authors(0.7, seed=1)
+    assert 4 < thrown.count(Author.STRONG) < 17

@@ -201,7 +201,7 @@ def test_a_declared_fallback_carries_the_run_on_and_is_marked(tmp_path: Path, ta
         (["--problems", "p.jsonl", "--policy", "thr:0.5"], "p.jsonl"),
         (["--problems", "gsm8k", "--policy", "thr:0.5", "--data", "D"], "D/bench/gsm8k_test.jsonl"),
         (["--lab", "--problems", "2", "--policy", "thr:0.5", "--engines", "E.toml"], "--lab is True"),
-        (["--problems", "gsm8k", "--policy", "thr:0.5", "--engines", "E.toml"], "TRIM_DATA"),
+        (["--problems", "aime", "--policy", "thr:0.5", "--engines", "E.toml"], "TRIM_DATA"),
         (["--lab", "--problems", "2", "--policy", "thr:0.5", "--fallback", "continue"], "--server"),
         (["--lab", "--problems", "2", "--policy", "thr:0.5", "--server", "a:1", "--fallback", "x"], "'x'"),
         (["--lab", "--problems", "2", "--policy", "thr:0.5", "--temperature", "-1"], "temperature"),

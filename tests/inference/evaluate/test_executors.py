@@ -33,7 +33,7 @@ from tests.inference.runs import TRIM, ids, wait_for, without_times
 
 pytestmark = pytest.mark.models
 PROBLEMS = lab_problems(12, seed=3)
-POLICIES = ("thr:0.9",)
+POLICIES = ("thr:0.9", "random:0.5")
 ENGINES = engines_at(lab_places(), EngineKind.TRANSFORMERS, {"max_step_tokens": 64})
 
 
@@ -116,7 +116,7 @@ def killing_who_works_in(run: Path) -> Iterator[list[int]]:
 
 
 def test_a_worker_that_is_killed_is_replaced(undisturbed: dict[str, pl.DataFrame], tmp_path: Path) -> None:
-    with killing_who_works_in(tmp_path / "runs" / "thr-0.9" / "0"):
+    with killing_who_works_in(tmp_path / "runs" / "random-0.5" / "0"):
         found = finish(tmp_path, workers=2)
     assert_same(found, undisturbed, tmp_path)
     left = [" ".join(process.cmdline()) for process in psutil.Process().children()]
@@ -127,7 +127,7 @@ def test_a_worker_that_is_killed_is_replaced(undisturbed: dict[str, pl.DataFrame
 def test_a_sweep_that_is_killed_as_a_whole_goes_on(undisturbed: dict[str, pl.DataFrame], tmp_path: Path) -> None:
     out = tmp_path / "study"
     sweep = subprocess.Popen(command(out, tmp_path / "p.jsonl", "--workers", "2"), stdout=subprocess.PIPE)
-    wait_for(out / "runs" / "thr-0.9" / "0", 3, lambda: sweep.poll() is None)
+    wait_for(out / "runs" / "random-0.5" / "0", 3, lambda: sweep.poll() is None)
     workers = psutil.Process(sweep.pid).children(recursive=True)
     assert len(workers) >= 2
     os.kill(sweep.pid, signal.SIGKILL)
@@ -183,9 +183,14 @@ def test_a_ray_worker_that_is_killed_is_replaced(
     ray_cluster: str, undisturbed: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:
     out = tmp_path / "study"
-    more = ("--executor", "ray", "--address", ray_cluster, "--workers", "2")
-    with killing_who_works_in(out / "runs" / "thr-0.9" / "0"):
-        done = subprocess.run(command(out, tmp_path / "p.jsonl", *more), capture_output=True, text=True, check=False)
+    more = ("--executor", "ray", "--address", ray_cluster, "--workers")
+    many = subprocess.run(command(out, tmp_path / "p.jsonl", *more, "3"), capture_output=True, text=True, check=False)
+    assert many.returncode == 2
+    assert "--workers is 3; the cluster has 2 CPUs" in many.stderr
+    with killing_who_works_in(out / "runs" / "random-0.5" / "0"):
+        done = subprocess.run(
+            command(out, tmp_path / "p.jsonl", *more, "2"), capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stderr
     assert [row["policy"] for row in json.loads(done.stdout)["policies"]] == list(undisturbed)
     assert_same(study_in(out).all_episodes(), undisturbed, out)
