@@ -10,7 +10,7 @@ import torch
 from kde.errors import InputError
 from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
 from planner.decision import Action, Carry, Decision, Need, Passed, Proposal, demand
-from planner.learn.sequence import SequenceArtefact
+from planner.learn.sequence import SEQUENCE, SequenceArtefact
 from planner.policies.features import FeatureSet, Featurizer
 
 
@@ -62,8 +62,8 @@ class SequencePolicy:
             raise InputError("policy seq", field="step", value=proposal.step, remedy=f"it was trained on {most} steps")
         before = () if carry is None or carry.history is None else carry.history
         with torch.no_grad():
-            log_odds, _ = self.artefact.network.latest(torch.from_numpy(self._features(before, proposal)))
-        action = Action.REGENERATE if float(log_odds[0]) > 0 else Action.CONTINUE
+            answers = self.artefact.network.latest(torch.from_numpy(self._features(before, proposal)))
+        action = Action.REGENERATE if float(answers.log_odds[0]) > 0 else Action.CONTINUE
         history = (*before, Passed(proposal.newest, proposal.tokens, action))
         return Decision(action, self.id, table_hash=self.table_hash, history=history)
 
@@ -90,6 +90,23 @@ class SequencePolicy:
         written = np.array([False, *(passed.action is Action.REGENERATE for passed in before)])
         featurizer = Featurizer.of(self.artefact.pomdp, FeatureSet.SEQUENCE)
         return featurizer(batch, np.zeros((count, 3)), written)[None].astype(np.float32)
+
+
+def sequence_policies(folder: Path) -> dict[str, SequencePolicy]:
+    """Every trained transformer in the directories of a folder, by policy id: policies of one's own for `Offer.load`.
+
+    Raises:
+        ArtefactError: one cannot be trusted.
+        InputError: two have the same lambda.
+    """
+    found: dict[str, SequencePolicy] = {}
+    for place in sorted(folder.glob(f"*/{SEQUENCE.name}.json")):
+        policy = SequencePolicy.load(place.parent)
+        if policy.id in found:
+            remedy = f"{place.parent.name} answers for it too: keep one"
+            raise InputError(folder, field="lambda of trained transformers", value=policy.artefact.lam, remedy=remedy)
+        found[policy.id] = policy
+    return found
 
 
 def _refuse() -> NoReturn:

@@ -50,6 +50,7 @@ class TrainingSettings(BaseModel):
     clip: float = Field(default=0.2, gt=0, lt=1, description="the probability ratio counts from 1 - clip to 1 + clip")
     entropy: float = Field(default=0.001, ge=0, description="weight of the entropy bonus")
     value: float = Field(default=0.5, ge=0, description="weight of the critic's squared error")
+    classes: float = Field(default=0.0, ge=0, description="weight of TRIM-Seq's learning to tell the trace's class")
     discount: float = Field(default=1.0, gt=0, le=1, description="gamma")
     gae: float = Field(default=0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
     normalise: bool = Field(default=False, description="bring the advantages of a minibatch to mean 0 and variance 1")
@@ -70,9 +71,11 @@ class TrainingSettings(BaseModel):
             named = {
                 "width": 32,
                 "heads": 2,
-                "iterations": 600,
-                "episodes": 512,
-                "minibatches": 2,
+                "iterations": 160,
+                "episodes": 1024,
+                "minibatches": 4,
+                "learning_rate": 2e-3,
+                "classes": 0.5,
             }  # a transformer is slow
         if preset is Preset.PAPER:
             named |= {
@@ -88,4 +91,8 @@ class TrainingSettings(BaseModel):
         if learner is Learner.SEQ and settings.width % settings.heads:
             remedy = f"a multiple of the {settings.heads} heads"
             raise InputError("train", field="width", value=settings.width, remedy=remedy)
+        if learner is Learner.AGG and settings.classes:
+            raise InputError(
+                "train", field="classes", value=settings.classes, remedy="only TRIM-Seq tells the class: 0"
+            )
         return settings

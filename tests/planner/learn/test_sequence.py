@@ -1,5 +1,6 @@
 """TRIM-Seq behind the policy interface."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from planner.learn.judge import Bench
 from planner.learn.result import finish
 from planner.learn.rollout import Playground
 from planner.learn.sequence import SequenceArtefact
-from planner.learn.sequence_policy import SequencePolicy
+from planner.learn.sequence_policy import SequencePolicy, sequence_policies
 from planner.learn.settings import Learner, Preset, TrainingSettings
 from planner.learn.training import Training, acting
 from planner.local import LocalPlanner
 from planner.policies.catalogue import Catalogue
 from planner.policies.columns import ProposalColumns, decide_columns
 from planner.policies.features import FeatureSet
+from planner.policies.offer import Offer
 from planner.pomdp import RoutingPOMDP
+from planner.table import PolicyTable
 
 LAM = 0.002
 
@@ -84,3 +87,18 @@ def test_an_artefact_survives_its_disk(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "sequence.safetensors").write_bytes(b"nothing")
     with pytest.raises(ArtefactError):
         SequenceArtefact.load(tmp_path)
+
+
+async def test_a_folder_offers_what_was_trained_into_it(saved: Path, table: PolicyTable, tmp_path: Path) -> None:
+    table.save(tmp_path / "table")
+    shutil.copytree(saved, tmp_path / "seq-0.002")
+    planner = LocalPlanner(Offer.load(tmp_path, own=sequence_policies(tmp_path)).catalogue)
+    first = Proposal(1, 1.0, 0.4, 20, final=False)
+    decision = await planner.decide("seq:0.002", first, None)
+    assert decision == SequencePolicy.load(saved).decide(first, None)
+    assert (await planner.decide("pomdp:0.002", first, None)).belief is not None
+    with pytest.raises(UnknownPolicyError, match="locally"):
+        Offer.load(tmp_path).catalogue.get("seq:0.002")
+    shutil.copytree(saved, tmp_path / "twice")
+    with pytest.raises(InputError, match="twice answers for it too"):
+        sequence_policies(tmp_path)
