@@ -57,8 +57,7 @@ _PROBLEM_SEED = 3
 """Stream of the lab problems that studies use; no planner is fitted on them."""
 _LEFT_OUT = {
     "Smoothie": "needs three generators or more: with two, nothing tells who is right",
-    "AutoMix": "needs a model that can judge an answer: the lab's models only write arithmetic (AutoMix-PRM stands for it)",
-    "SpecReason": "needs a base model that grades steps from 0 to 9: the lab's cannot",
+    "AutoMix": "M_w has not verified its answers (`trim routers verify`; the lab's has no room for the worked examples)",
 }
 
 
@@ -259,6 +258,7 @@ def _summarise(study: Study, missing: Mapping[str, str]) -> dict[str, Any]:
     comparison = Comparison(Results.of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
     verifier = measure_verifier(episodes, {seed: study.score_file(seed) for seed in study.plan.seeds})
+    missing = {name: reason for name, reason in missing.items() if name not in query_level.families}
     summary = summarise(study.plan, episodes, comparison, query_level, verifier=verifier, left_out=missing)
     return {**summary, "ungradable": _ungradable(study)}
 

@@ -45,7 +45,7 @@ def build_network(learner: Learner, settings: TrainingSettings, max_steps: int, 
     """A network with initial weights of this seed."""
     generator = torch.Generator().manual_seed(seed)
     if learner is Learner.AGG:
-        return Perceptron(FeatureSet(settings.features.value), settings.width, generator)
+        return Perceptron(settings.shown_to(learner), settings.width, generator)
     return CausalTransformer(settings, max_steps, generator)
 
 
@@ -93,16 +93,15 @@ class CausalTransformer(ActorCritic):
     in the sequence, and the class says directly what a return says only through noise.
 
     Args:
-        settings: width, layers and heads.
+        settings: what it is shown, width, layers and heads.
         max_steps: T, the longest sequence.
         generator: of the initial weights.
     """
 
-    features = FeatureSet.SEQUENCE
-
     def __init__(self, settings: TrainingSettings, max_steps: int, generator: torch.Generator) -> None:
         super().__init__()
         width = settings.width
+        self.features = settings.shown_to(Learner.SEQ)
         self.embed = nn.Sequential(
             linear(self.features.width, 2 * width, sqrt(8), generator),
             nn.Tanh(),

@@ -174,6 +174,8 @@ def test_the_papers_preset_is_its_table() -> None:
         (Learner.SEQ, {"width": 33}, "width"),
         (Learner.AGG, {"nonsense": 1}, "nonsense"),
         (Learner.AGG, {"classes": 0.5}, "classes"),
+        (Learner.AGG, {"features": "least"}, "paper or belief"),
+        (Learner.SEQ, {"features": "belief"}, "paper or least"),
     ],
 )
 def test_settings_out_of_range_are_refused(learner: Learner, changes: dict[str, float], field: str) -> None:
