@@ -17,20 +17,23 @@ BUDGET_TOKENS = 100.0
 """The largest budget that the budget table answers for."""
 
 
-async def fit_lab_planner(out: Path, runner: CellRunner, fit: Fit, learned: Sequence[float]) -> None:
-    """Fit what the policies decide from: a policy table, a budget table and TRIM-Agg.
+async def fit_lab_planner(out: Path, runner: CellRunner, fit: Fit, policies: Sequence[str]) -> None:
+    """Fit what the policies decide from: a policy table, a budget table, TRIM-Agg and TRIM-Seq.
 
     Args:
         out: directory of it all.
         runner: runs the calibration.
         fit: how.
-        learned: prices for which TRIM-Agg is trained, in simulation on the table's POMDP.
+        policies: ids; those of a learner are trained for, in simulation on the table's POMDP.
     """
     await LabPlanning(out, fit.calibration, fit.lambdas, fit.mix).prepare(runner)
     table = PolicyTable.load(out / "table")
     solve_budget(table.pomdp, BUDGET_TOKENS).save(out / "budget")
-    for lam in learned:
-        await asyncio.to_thread(_train, table, Learner.AGG, lam, out / f"agg-{lam!r}", runner.progress)
+    for policy in policies:
+        family, _, price = policy.partition(":")
+        if family in set(Learner):
+            lam = float(price)
+            await asyncio.to_thread(_train, table, Learner(family), lam, out / f"{family}-{lam!r}", runner.progress)
 
 
 def _train(table: PolicyTable, learner: Learner, lam: float, out: Path, progress: Progress) -> None:

@@ -90,6 +90,11 @@ class Catalogue:
         return MappingProxyType(self._learned)
 
     @property
+    def own(self) -> Mapping[str, CataloguePolicy]:
+        """The policies that need no artefact of the catalogue, the caller's own among them, by id."""
+        return MappingProxyType(self._own)
+
+    @property
     def budget(self) -> BudgetTable | None:
         """What answers for `budget:B`, if anything."""
         return self._budget
