@@ -59,12 +59,13 @@ class CellRunner:
     truth: Truth | None = None
 
     async def episodes(self, cell: Cell, planner: Planner) -> pl.DataFrame:
-        """The episodes of a cell; those that are not on disk yet are made.
+        """The episodes of a cell; those that are not on disk yet are made. SpecReason's steps are graded by M_s, not by the PRM.
 
         Raises:
             TrimError: a model or the planner does not answer, or the directory holds another run.
         """
-        models = self.engines.describe()
+        graded = cell.policy.startswith("specreason:")
+        models = (self.engines.graded_by("strong") if graded else self.engines).describe()
         settings = EpisodeSettings(cell.policy, cell.seed, self.limits, fingerprint_of(models))
         run = Run(cell.directory, await describe_run(planner, settings, models), cell.problems)
         done = len(cell.problems) - len(run.remaining())
@@ -75,6 +76,7 @@ class CellRunner:
             planner,
             settings,
             concurrency=self.concurrency,
+            scorer=self.fleet.base_grader if graded else None,
             truth=self.truth,
             on_episode=tally.add,
         )

@@ -99,6 +99,11 @@ class Fleet:
             return NoisyScorer(scorer, sigma=settings.noise.logit_sigma, seed=settings.noise.seed)
         return scorer
 
+    @cached_property
+    def base_grader(self) -> Scorer:
+        """M_s, which grades every step from 0 to 9: what SpecReason decides by."""
+        return SelfEvaluationScorer(self._strong)
+
     @property
     def usage(self) -> dict[str, Usage]:
         """What M_w and M_s were asked so far, those that are in use."""

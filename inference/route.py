@@ -13,6 +13,7 @@ from inference.fleet import Fleet
 from inference.meters import MeteredEngine, MeteredPlanner, MeteredScorer, Meters
 from inference.records import Episode
 from inference.runner import Run, Solve
+from inference.scorers.base import Scorer
 from inference.step import Author
 from kde.errors import InputError
 from kde.samples import StepClass
@@ -58,21 +59,41 @@ async def route(
     *,
     concurrency: int,
     meters: Meters | None = None,
+    scorer: Scorer | None = None,
     truth: Truth | None = None,
     on_episode: Callable[[Episode], None] = lambda _: None,
 ) -> None:
     """Solve what remains of a run. `weak` and `strong` are the models alone: they need no PRM and no planner.
 
+    Args:
+        run: what is solved.
+        fleet: the models.
+        planner: decides.
+        settings: of every episode.
+        concurrency: problems in flight.
+        meters: measure what is waited for.
+        scorer: scores the steps; None for the fleet's.
+        truth: for oracles.
+        on_episode: hears of every episode.
+
     Raises:
         InputError: a model that the policy needs has no place.
     """
     meters = Meters() if meters is None else meters
-    solve = _solver(fleet, planner, settings, meters, truth)
+    solve = _solver(fleet, planner, settings, meters, truth, scorer=scorer)
     meters.begin()
     await run.finish(solve, concurrency=concurrency, on_episode=on_episode)
 
 
-def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings, meters: Meters, truth: Truth | None) -> Solve:
+def _solver(
+    fleet: Fleet,
+    planner: Planner,
+    settings: EpisodeSettings,
+    meters: Meters,
+    truth: Truth | None,
+    *,
+    scorer: Scorer | None,
+) -> Solve:
     match settings.policy:
         case "weak":
             weak = MeteredEngine(fleet.weak, meters.weak)
@@ -84,7 +105,7 @@ def _solver(fleet: Fleet, planner: Planner, settings: EpisodeSettings, meters: M
             models = Trio(
                 MeteredEngine(fleet.weak, meters.weak),
                 MeteredEngine(fleet.strong, meters.strong),
-                MeteredScorer(fleet.scorer, meters.scorer),
+                MeteredScorer(fleet.scorer if scorer is None else scorer, meters.scorer),
                 truth,
             )
             decider = MeteredPlanner(planner, meters.planner)

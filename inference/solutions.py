@@ -45,3 +45,14 @@ def solutions_of(run: Path, problems: Sequence[Problem]) -> list[Solution]:
     if not found:
         raise InputError(run, field="episodes", value=0, remedy="name a directory that `trim route` finished")
     return found
+
+
+def answers_of(run: Path) -> list[Solution]:
+    """As `solutions_of`, with the problems as the run has them on record.
+
+    Raises:
+        InputError: there are none, or one is by both models.
+    """
+    episodes = read_episodes(run / "episodes")
+    asked = zip(episodes["problem_id"], episodes["problem"], strict=True)
+    return solutions_of(run, [Problem(id=name, problem=text) for name, text in asked])

@@ -117,11 +117,13 @@ class Passed:
     """A proposal that has been decided.
 
     Attributes:
+        earlier: the least score before it, then.
         newest: its score, when it was the newest.
         tokens: its token count.
         action: what was done.
     """
 
+    earlier: float
     newest: float
     tokens: int
     action: Action

@@ -21,12 +21,14 @@ class Drawn:
     """Proposals of one step.
 
     Attributes:
-        proposals: what is seen of them, and their true classes.
+        proposals: what is seen of them.
+        classes: [n] their true classes, which the proposals know too.
         newest_right: [n] whether the newest step is right, given a right prefix.
         expected_strong: [n] E[strong tokens] of rewriting it.
     """
 
     proposals: ProposalBatch
+    classes: Counts
     newest_right: Flags
     expected_strong: Array
 
@@ -71,7 +73,8 @@ class Draws:
         if self.pomdp.transitions is Transitions.PAPER:
             drawn = np.where(regenerated, 1.0, drawn)
         newest_right = newest < drawn
-        classes = np.where(right, np.where(newest_right, StepClass.CORRECT, StepClass.RECOVERABLE), StepClass.DERAILED)
+        open_class = np.where(newest_right, StepClass.CORRECT, StepClass.RECOVERABLE)
+        classes: Counts = np.where(right, open_class, StepClass.DERAILED).astype(np.int64)
         _, n_m, n_r = self.pomdp.cells.shape
         place: NDArray[np.int64] = np.empty(len(right), dtype=np.int64)
         for step_class in StepClass:
@@ -84,9 +87,9 @@ class Draws:
             newest=(place % n_r + in_r) / n_r,
             tokens=self.counts[bins],
             final=final < self.pomdp.hazard[step - 1],
-            classes=classes.astype(np.int64),
+            classes=classes,
         )
-        return Drawn(proposals, newest_right, self.expected_strong[bins])
+        return Drawn(proposals, classes, newest_right, self.expected_strong[bins])
 
     def accepted(self, step: Counts, right: Flags, newest_right: Flags, regenerate: Flags, chances: Array) -> Flags:
         """Whether the accepted prefix is right, [n]; the arguments are those of `proposals`."""

@@ -1,5 +1,6 @@
 """`trim routers`: train query-level routers, and say what they cost for what they gain."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,12 +8,21 @@ import numpy as np
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from inference.baselines.answer_table import read_table
 from inference.baselines.catalogue import ROUTELLM, held_out_scores
 from inference.baselines.encoder import WordLlamaEncoder
 from inference.baselines.paired import PairedAnswers, read_answers
 from inference.baselines.query_curve import QueryCurve, query_curve
 from inference.baselines.router import save_router
+from inference.baselines.self_verification import SelfVerifier, Verification
+from inference.baselines.smoothie import smoothie
+from inference.baselines.verifying import verify_solutions
+from inference.engines.settings import EnginesFile
+from inference.fleet import open_fleet
+from inference.route_cli import Models
+from inference.solutions import Solution, answers_of
 from kde.artefact import provenance
+from kde.errors import InputError
 from kde.quality import Estimate, as_document
 from kde.terminal import AsJson, live_progress, print_json, print_lines, print_table
 
@@ -57,6 +67,50 @@ def train(
 
 
 @app.command
+def verify(
+    run: Annotated[Path, Parameter(help="directory of a finished run of M_w alone, such as STUDY/runs/weak/0")],
+    *,
+    out: Annotated[Path, Parameter(help="JSONL; STUDY/scores/verified-0.jsonl gives the study an AutoMix row")],
+    models: Models | None = None,
+    samples: Annotated[int, Parameter(validator=Number(gte=1), help="of every answer")] = 8,
+    seed: Seed = 0,
+    concurrency: Annotated[int, Parameter(validator=Number(gte=1), help="answers in flight")] = 16,
+    as_json: AsJson = False,
+) -> None:
+    """Have M_w verify its own answers, as AutoMix does; goes on where it was stopped."""
+    engines = (models or Models()).settings()
+    if engines.weak is None:
+        raise InputError("routers", field="--weak", value=None, remedy="M_w verifies: name it, or --engines, or --lab")
+    if engines.weak.sampling.temperature == 0:
+        remedy = "samples of greedy decoding are all the same: set one above 0"
+        raise InputError("routers", field="temperature", value=0, remedy=remedy)
+    found = asyncio.run(_verify(engines, answers_of(run), out, samples=samples, seed=seed, concurrency=concurrency))
+    told = {
+        "out": str(out),
+        "answers": len(found),
+        "samples": samples,
+        "vouched": sum(verified.vouched for verified in found) / (samples * len(found)),
+        "unread": sum(verified.unread for verified in found) / (samples * len(found)),
+    }
+    if as_json:
+        print_json(told)
+    else:
+        print_table(f"Verifications in {out}", ("", "value"), list(told.items())[1:])
+
+
+async def _verify(
+    engines: EnginesFile, solutions: list[Solution], out: Path, *, samples: int, seed: int, concurrency: int
+) -> list[Verification]:
+    async with open_fleet(engines, out.with_name("logs")) as fleet:
+        verifier = SelfVerifier(fleet.weak, samples, seed)
+        with live_progress() as progress:
+            task = progress.add_task("verifying", total=len(solutions), note="")
+            return await verify_solutions(
+                verifier, solutions, out, concurrency=concurrency, on_verified=lambda: progress.advance(task)
+            )
+
+
+@app.command
 def evaluate(
     data: Data,
     *,
@@ -93,6 +147,35 @@ def evaluate(
         print_json(_document(data, answers, curves, folds))
     else:
         _show(answers, curves, out)
+
+
+@app.command(name="smoothie")
+def trust(
+    data: Data,
+    *,
+    neighbours: Annotated[
+        int | None,
+        Parameter(validator=Number(gte=1), help="nearest questions that a generator is judged on [all: one for all]"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose between three generators or more without labels, as Smoothie does."""
+    encoder, table = WordLlamaEncoder(), read_table(data, lambda models: models)
+    found = smoothie(table, encoder, neighbours=len(table.questions) if neighbours is None else neighbours)
+    alone = table.correct.mean(axis=1)
+    if as_json:
+        columns = zip(table.models, alone.tolist(), found.distances.tolist(), found.chosen.tolist(), strict=True)
+        rows = [dict(zip(("generator", "accuracy", "distance", "chosen"), column, strict=True)) for column in columns]
+        print_json({"questions": len(table.questions), "accuracy": found.accuracy, "generators": rows})
+        return
+    print_table(
+        f"Smoothie on {len(table.questions)} questions: {found.accuracy:.1%} right",
+        ("generator", "right alone", "estimated distance", "trusted"),
+        [
+            (name, f"{right:.1%}", f"{distance:.4f}", f"{share:.1%}")
+            for name, right, distance, share in zip(table.models, alone, found.distances, found.chosen, strict=True)
+        ],
+    )
 
 
 def _document(data: Path, answers: PairedAnswers, curves: dict[str, QueryCurve], folds: int) -> dict[str, Any]:

@@ -1,19 +1,17 @@
 """Questions that both models answered: what query-level routers learn from and are judged on."""
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.baselines.answer_table import read_table
 from inference.baselines.encoder import SentenceEncoder
 from kde.errors import InputError
 from kde.samples import Array
-
-_ANSWER = "_response"
-_LARGEST_FIELD = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class PairedAnswers:
 
 
 def read_answers(path: Path, encoder: SentenceEncoder, *, weak: str | None, strong: str | None) -> PairedAnswers:
-    """Read a table in the layout of RouteLLM's: `prompt`, for every model M a column `M` with True or False, and `M_response`.
+    """Read two models' answers from a table (`inference.baselines.answer_table`).
 
     Args:
         path: the CSV file.
@@ -75,51 +73,16 @@ def read_answers(path: Path, encoder: SentenceEncoder, *, weak: str | None, stro
     Raises:
         InputError: the file cannot be read, or a column or a cell is not what it must be.
     """
-    csv.field_size_limit(_LARGEST_FIELD)
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            weak, strong = _models(path, reader.fieldnames or (), weak, strong)
-            rows = list(_rows(path, reader, weak, strong))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        remedy = "name a CSV file in UTF-8"
-        raise InputError(
-            path, field="file", value=getattr(error, "strerror", None) or str(error), remedy=remedy
-        ) from error
-    if not rows:
-        raise InputError(path, field="file", value="", remedy="it has no questions: give one a line")
-    questions, weak_right, strong_right, answers = zip(*rows, strict=True)
+    table = read_table(path, partial(_pair, path, weak, strong))
     return PairedAnswers(
-        Queries(questions),
-        np.array(weak_right, dtype=np.float64),
-        np.array(strong_right, dtype=np.float64),
-        encoder.count_tokens(answers),
+        Queries(table.questions), table.correct[0], table.correct[1], encoder.count_tokens(table.answers[1])
     )
 
 
-def _models(path: Path, columns: Sequence[str], weak: str | None, strong: str | None) -> tuple[str, str]:
-    known = [column for column in columns if f"{column}{_ANSWER}" in columns]
-    if "prompt" not in columns or len(known) < 2:
-        remedy = "columns: prompt and, for two models or more, MODEL and MODEL_response"
-        raise InputError(path, field="columns", value=list(columns), remedy=remedy)
+def _pair(path: Path, weak: str | None, strong: str | None, known: Sequence[str]) -> tuple[str, str]:
     if weak is None and strong is None and len(known) == 2:
         return known[0], known[1]
     for option, model in (("--weak", weak), ("--strong", strong)):
         if model not in known:
             raise InputError(path, field=option, value=model, remedy=f"name one of {', '.join(known)}")
     return str(weak), str(strong)
-
-
-def _rows(path: Path, reader: "csv.DictReader[str]", weak: str, strong: str) -> Iterator[tuple[str, bool, bool, str]]:
-    for row in reader:
-        place = f"line {reader.line_num}"
-        if None in row or None in row.values():
-            raise InputError(path, field=place, value=len(row), remedy="every line has as many cells as the header")
-        right = []
-        for model in (weak, strong):
-            if row[model] not in {"True", "False"}:
-                raise InputError(path, field=f"{place}, {model}", value=row[model], remedy="True or False")
-            right.append(row[model] == "True")
-        if not row["prompt"]:
-            raise InputError(path, field=f"{place}, prompt", value="", remedy="every line asks something")
-        yield row["prompt"], right[0], right[1], row[f"{strong}{_ANSWER}"]

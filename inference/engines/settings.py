@@ -267,6 +267,10 @@ class EnginesFile(_Settings):
         except ValidationError as error:
             raise _complaint(path, error) from error
 
+    def graded_by(self, name: Literal["weak", "strong"]) -> Self:
+        """The same generators, one of which grades the steps instead of the scorer."""
+        return self.model_copy(update={"scorer": SelfEvaluationSettings(kind="self-evaluation", by=name)})
+
     def describe(self) -> dict[str, Any]:
         """What tells one fleet from another, without secrets; None where there is no model.
 

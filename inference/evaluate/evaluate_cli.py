@@ -20,6 +20,7 @@ from inference.evaluate.executors import Executor, finish_cells
 from inference.evaluate.families import Needs, Offered, all_policies, left_out
 from inference.evaluate.lab_study import BUDGET_TOKENS, fit_lab_planner
 from inference.evaluate.plan import Fit, StudyPlan
+from inference.evaluate.planner_folder import read_offer
 from inference.evaluate.query_level import measure_query_level
 from inference.evaluate.results import Results
 from inference.evaluate.study import Study
@@ -35,7 +36,6 @@ from kde.artefact import replace_file
 from kde.errors import InputError
 from kde.terminal import AsJson, live_progress, print_json, print_lines, print_table
 from planner.policies.catalogue import Catalogue
-from planner.policies.offer import Offer
 
 app = App(
     name="evaluate",
@@ -57,8 +57,7 @@ _PROBLEM_SEED = 3
 """Stream of the lab problems that studies use; no planner is fitted on them."""
 _LEFT_OUT = {
     "Smoothie": "needs three generators or more: with two, nothing tells who is right",
-    "AutoMix": "needs a model that can judge an answer: the lab's models only write arithmetic (AutoMix-PRM stands for it)",
-    "SpecReason": "needs a base model that grades steps from 0 to 9: the lab's cannot",
+    "AutoMix": "M_w has not verified its answers (`trim routers verify`; the lab's has no room for the worked examples)",
 }
 
 
@@ -209,23 +208,23 @@ def _noisy(engines: EnginesFile, sigma: float) -> EnginesFile:
 def _offered(planner: Path | None, fit: Fit | None, *, truth: bool) -> Offered:
     """What the planner of the study will answer."""
     if fit is not None:
-        return Offered(fit.lambdas, fit.lambdas, BUDGET_TOKENS, truth)
-    return Offered(truth=truth) if planner is None else Offered.by(Offer.load(planner).catalogue, truth=truth)
+        middle = fit.lambdas[len(fit.lambdas) // 2]
+        return Offered(fit.lambdas, fit.lambdas, BUDGET_TOKENS, truth, sequences=(middle,))
+    return Offered(truth=truth) if planner is None else Offered.by(read_offer(planner).catalogue, truth=truth)
 
 
 def _finish(study: Study, problems: Sequence[Problem], place: Workplace, workforce: Workforce) -> Study:
     """Run what is not on disk yet; the study as it is on record then."""
     with live_progress() as progress:
         if study.plan.fit is not None and place.planner is not None:
-            learned = [float(policy[4:]) for policy in study.plan.policies if policy.startswith("agg:")]
 
             async def prepare(folder: Path, fit: Fit) -> None:
                 async with open_fleet(place.engines, place.logs) as fleet:
                     runner = CellRunner(place.engines, fleet, Limits(), place.concurrency, progress)
-                    await fit_lab_planner(folder, runner, fit, learned)
+                    await fit_lab_planner(folder, runner, fit, study.plan.policies)
 
             asyncio.run(prepare(place.planner, study.plan.fit))
-        planner = Catalogue(None) if place.planner is None else Offer.load(place.planner).catalogue
+        planner = Catalogue(None) if place.planner is None else read_offer(place.planner).catalogue
         study = study.decided_by(_hashes(planner))
         _check_answers(planner, study.plan.policies, truth=place.truth is not None)
         study.begin()
@@ -251,6 +250,7 @@ def _hashes(planner: Catalogue) -> dict[str, str]:
     """Content hash of what answers, by policy or kind of policy."""
     found = {f"pomdp:{lam!r}": table.content_hash for lam, table in planner.tables.items()}
     found |= {f"agg:{lam!r}": policy.table_hash for lam, policy in planner.learned.items()}
+    found |= {name: policy.table_hash for name, policy in planner.own.items() if policy.table_hash}
     return found if planner.budget is None else {**found, "budget": planner.budget.content_hash}
 
 
@@ -259,6 +259,7 @@ def _summarise(study: Study, missing: Mapping[str, str]) -> dict[str, Any]:
     comparison = Comparison(Results.of(episodes), seed=0)
     query_level = measure_query_level(study, episodes, comparison, WordLlamaEncoder())
     verifier = measure_verifier(episodes, {seed: study.score_file(seed) for seed in study.plan.seeds})
+    missing = {name: reason for name, reason in missing.items() if name not in query_level.families}
     return summarise(
         study.plan,
         episodes,

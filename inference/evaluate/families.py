@@ -13,6 +13,7 @@ class Needs(StrEnum):
     NOTHING = ""
     TABLE = "needs a policy table: name a planner's folder by --planner"
     LEARNED = "needs a learned policy in the planner's folder (`trim train agg`)"
+    SEQUENCE = "needs a trained transformer in the planner's folder (`trim train seq`; minutes a lambda)"
     BUDGET = "needs a budget table in the planner's folder (`trim tables budget`)"
     TRUTH = "sees the true class of every step, which only the lab's checker knows, and a table of prices"
 
@@ -45,18 +46,21 @@ class Offered:
         learned: lambdas of its learned policies.
         most_tokens: largest budget of its budget table; None without one.
         truth: whether the true class of a step is known.
+        sequences: lambdas of its trained transformers.
     """
 
     tables: tuple[float, ...] = ()
     learned: tuple[float, ...] = ()
     most_tokens: float | None = None
     truth: bool = False
+    sequences: tuple[float, ...] = ()
 
     @classmethod
     def by(cls, catalogue: Catalogue, *, truth: bool) -> "Offered":
         """What a planner's artefacts answer."""
         most = None if catalogue.budget is None else catalogue.budget.most
-        return cls(tuple(catalogue.tables), tuple(catalogue.learned), most, truth)
+        sequences = tuple(sorted(float(policy[4:]) for policy in catalogue.own if policy.startswith("seq:")))
+        return cls(tuple(catalogue.tables), tuple(catalogue.learned), most, truth, sequences)
 
     def settings(self, family: Family) -> tuple[float, ...]:
         """Where a family is swept; nowhere if what it needs is missing."""
@@ -67,6 +71,8 @@ class Offered:
                 return self.tables
             case Needs.LEARNED:
                 return self.learned
+            case Needs.SEQUENCE:
+                return self.sequences
             case Needs.BUDGET:
                 return tuple(share * (self.most_tokens or 0) for share in family.settings if self.most_tokens)
             case Needs.TRUTH:
@@ -77,9 +83,11 @@ FAMILIES = (
     Family("random", "random", "probability", (0.1, 0.2, 0.4, 0.7)),
     Family("thr", "TRIM-Thr", "threshold", (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)),
     Family("one-step-thr", "One-Step Thr", "threshold", (0.01, 0.03, 0.1, 0.3, 0.7)),
+    Family("specreason", "SpecReason", "points", (3, 4, 5, 7)),
     Family("pomdp", "TRIM-POMDP", "lambda", needs=Needs.TABLE),
     Family("pomdp-memoryless", "TRIM-POMDP, memoryless", "lambda", needs=Needs.TABLE),
     Family("agg", "TRIM-Agg", "lambda", needs=Needs.LEARNED),
+    Family("seq", "TRIM-Seq", "lambda", needs=Needs.SEQUENCE),
     Family("budget", "hard budget", "tokens", (0.05, 0.1, 0.2, 0.4), needs=Needs.BUDGET),
     Family("oracle", "step oracle", "lambda", needs=Needs.TRUTH),
 )

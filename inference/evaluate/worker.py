@@ -13,6 +13,7 @@ from inference.cells import Cell, CellRunner
 from inference.ending import Limits
 from inference.engines.settings import EnginesFile
 from inference.episode import Truth
+from inference.evaluate.planner_folder import read_offer
 from inference.fleet import open_fleet
 from inference.planner_process import planner_process
 from inference.route import fingerprint_of
@@ -22,7 +23,6 @@ from kde.errors import TrimError
 from planner.client import PlannerClient
 from planner.decision import Carry, Decision, Planner, Proposal
 from planner.local import LocalPlanner
-from planner.policies.offer import Offer
 
 MOST_LOSSES = 3
 """Workers that a cell may lose; more, and it is the cell that kills them."""
@@ -49,11 +49,11 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True)
 class StudyPlanner:
-    """Asks the service, except for what no wire carries: the oracle is asked here.
+    """Asks the service, except for what no wire carries: the oracle and TRIM-Seq are asked here.
 
     Attributes:
         service: for every other policy.
-        local: for the oracle.
+        local: for those two.
     """
 
     service: Planner
@@ -61,7 +61,7 @@ class StudyPlanner:
 
     async def decide(self, policy: str, proposal: Proposal, carry: Carry | None) -> Decision:
         """Decide under the named policy."""
-        planner = self.local if policy.startswith("oracle:") else self.service
+        planner = self.local if policy.startswith(("oracle:", "seq:")) else self.service
         return await planner.decide(policy, proposal, carry)
 
 
@@ -123,7 +123,7 @@ async def open_worker(place: Workplace, progress: Progress) -> AsyncIterator[Wor
         log = place.logs / f"planner-{os.getpid()}.log"
         address = await stack.enter_async_context(planner_process(place.planner, log=log))
         client = await stack.enter_async_context(PlannerClient(address))
-        yield Worker(runner, StudyPlanner(client, LocalPlanner(Offer.load(place.planner).catalogue)))
+        yield Worker(runner, StudyPlanner(client, LocalPlanner(read_offer(place.planner).catalogue)))
 
 
 def lost_again(cell: Cell) -> TrimError:

@@ -10,7 +10,7 @@ from planner.problem import read_problem
 from planner.table import PolicyTable, tabulate
 
 PROBLEM_DIRECTORY: Final = Path(__file__).parent / "problem"
-_PRICED: Final = {"pomdp", "pomdp-memoryless", "oracle"}
+_PRICED: Final = {"pomdp", "pomdp-memoryless", "pomdp-online", "oracle"}
 
 
 def lab_planner(policy: str) -> LocalPlanner:

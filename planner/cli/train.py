@@ -34,8 +34,6 @@ paper's on MATH, which is shipped. A run that is killed goes on when the same co
 
 Example: trim train agg --simulated --lambda 0.0025 --seed 0""",
 )
-_JUDGE_SEED = 2**31
-"""Of episodes that no training run plays: those have three numbers."""
 
 
 def _options() -> type[BaseModel]:
@@ -151,6 +149,7 @@ def _train(
     as_json: bool,
 ) -> None:
     check_lambdas([lam])
+    from planner.learn.for_table import JUDGE_SEED  # noqa: PLC0415
     from planner.learn.judge import Bench  # noqa: PLC0415
     from planner.learn.result import finish  # noqa: PLC0415
     from planner.learn.training import Training  # noqa: PLC0415  torch takes seconds
@@ -160,7 +159,7 @@ def _train(
     place = Path(f"{learner.value}-{lam!r}") if out is None else out
     with _display(settings.iterations) as show:
         trained = training.run(place, on_progress=show)
-    bench = Bench.of(pomdp, lam, episodes=judged, seed=_JUDGE_SEED)
+    bench = Bench.of(pomdp, lam, episodes=judged, seed=JUDGE_SEED)
     result = finish(training, trained, bench, inputs=inputs, out=place)
     training.forget(place)
     _report(training, place, result, as_json=as_json)

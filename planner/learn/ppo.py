@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import cross_entropy, logsigmoid
 
 from planner.learn.advantage import advantages
-from planner.learn.network import ActorCritic
+from planner.learn.network import ActorCritic, Answers
 from planner.learn.rollout import Rollout
 from planner.learn.settings import TrainingSettings
 
@@ -25,6 +25,7 @@ class Sample:
         log_probability: of that action, when it was drawn.
         advantages: how much better it turned out than the critic expected.
         returns: what the critic should have expected.
+        classes: true class of the trace.
     """
 
     features: Tensor
@@ -33,6 +34,7 @@ class Sample:
     log_probability: Tensor
     advantages: Tensor
     returns: Tensor
+    classes: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Losses:
     Attributes:
         policy: negative clipped surrogate.
         value: squared error of the critic.
+        classes: cross-entropy of the true classes; 0 for a network that does not tell them.
         entropy: of the actions, in nats.
         divergence: estimate of KL(old || new), (ratio - 1) - log ratio.
         clipped: share of the steps whose ratio is outside of 1 - clip to 1 + clip.
@@ -49,13 +52,15 @@ class Losses:
 
     policy: Tensor
     value: Tensor
+    classes: Tensor
     entropy: Tensor
     divergence: Tensor
     clipped: Tensor
 
     def total(self, settings: TrainingSettings) -> Tensor:
         """What is minimised."""
-        return self.policy + settings.value * self.value - settings.entropy * self.entropy
+        told = settings.value * self.value + settings.classes * self.classes
+        return self.policy + told - settings.entropy * self.entropy
 
 
 def log_probability(log_odds: Tensor, regenerated: Tensor) -> Tensor:
@@ -63,9 +68,9 @@ def log_probability(log_odds: Tensor, regenerated: Tensor) -> Tensor:
     return torch.where(regenerated, logsigmoid(log_odds), logsigmoid(-log_odds))
 
 
-def losses(log_odds: Tensor, values: Tensor, sample: Sample, settings: TrainingSettings) -> Losses:
-    """The objective's parts at a network's answers on a sample, both [n_alive]."""
-    gains = sample.advantages
+def losses(answers: Answers, sample: Sample, settings: TrainingSettings) -> Losses:
+    """The objective's parts at a network's answers on a sample."""
+    log_odds, gains = answers.log_odds, sample.advantages
     if settings.normalise:
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
     log_ratio = log_probability(log_odds, sample.regenerated) - sample.log_probability
@@ -75,7 +80,8 @@ def losses(log_odds: Tensor, values: Tensor, sample: Sample, settings: TrainingS
     entropy = -(chance * logsigmoid(log_odds) + (1 - chance) * logsigmoid(-log_odds))
     return Losses(
         policy=-surrogate.mean(),
-        value=(values - sample.returns).square().mean(),
+        value=(answers.values - sample.returns).square().mean(),
+        classes=log_odds.new_zeros(()) if answers.classes is None else cross_entropy(answers.classes, sample.classes),
         entropy=entropy.mean(),
         divergence=(ratio - 1 - log_ratio).mean(),
         clipped=((ratio - 1).abs() > settings.clip).float().mean(),
@@ -92,8 +98,7 @@ def update(
     """Learn from a rollout, in place; the losses of the last minibatch."""
     last: Losses | None = None
     for sample in minibatches(rollout, settings, rng):
-        log_odds, values = network(sample.features, sample.alive)
-        last = losses(log_odds, values, sample, settings)
+        last = losses(network(sample.features, sample.alive), sample, settings)
         optimiser.zero_grad()
         last.total(settings).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_norm)
@@ -115,11 +120,13 @@ def minibatches(rollout: Rollout, settings: TrainingSettings, rng: np.random.Gen
                 torch.from_numpy(column[chosen][alive].astype(np.float32))
                 for column in (rollout.log_odds, gains, returns)
             )
+            longest = int(alive.sum(axis=1).max())
             yield Sample(
-                torch.from_numpy(rollout.features[chosen]),
-                torch.from_numpy(alive),
+                torch.from_numpy(rollout.features[chosen, :longest]),
+                torch.from_numpy(alive[:, :longest]),
                 regenerated,
                 log_probability(log_odds, regenerated),
                 gained,
                 expected,
+                torch.from_numpy(rollout.classes[chosen][alive]),
             )

@@ -18,7 +18,6 @@ from planner.learn.network import ActorCritic, CausalTransformer, Perceptron
 from planner.learn.rollout import Playground
 from planner.learn.sequence import SequenceArtefact
 from planner.learn.training import CURVE, Trained, Training, acting
-from planner.policies.features import FeatureSet
 from planner.policies.learned import LearnedPolicy
 from planner.simulate import simulate
 
@@ -68,8 +67,7 @@ def learned_policy(training: Training, network: Perceptron) -> LearnedPolicy:
     layers = tuple(
         (layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in network.actor_layers()
     )
-    features = FeatureSet(training.settings.features.value)
-    return LearnedPolicy(f"agg:{training.lam!r}", training.pomdp, training.lam, features, layers)
+    return LearnedPolicy(f"agg:{training.lam!r}", training.pomdp, training.lam, network.features, layers)
 
 
 def _greedy_returns(training: Training, network: ActorCritic, bench: Bench) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kde.samples import Array
-from planner.batch import CarryBatch, Flags
+from planner.batch import CarryBatch, Counts, Flags
 from planner.draws import DRAWS, Draws
 from planner.policies.belief import BeliefUpdate
 from planner.policies.features import FeatureSet, Featurizer
@@ -29,6 +29,7 @@ class Rollout:
         values: [n, T] return that the critic expected.
         rewards: [n, T].
         alive: [n, T] whether there was a step.
+        classes: [n, T] true class of the trace with the proposal.
         correct: [n] 1 where the final answer is right, else 0.
         strong_tokens: [n] expected tokens decoded by M_s.
     """
@@ -39,6 +40,7 @@ class Rollout:
     values: Array
     rewards: Array
     alive: Flags
+    classes: Counts
     correct: Array
     strong_tokens: Array
 
@@ -84,6 +86,7 @@ class Playground:
         features = np.zeros((episodes, steps, width), np.float32)
         actions, alive = np.zeros((episodes, steps), np.bool_), np.zeros((episodes, steps), np.bool_)
         log_odds, values, rewards = (np.zeros((episodes, steps)) for _ in range(3))
+        classes: Counts = np.zeros((episodes, steps), np.int64)
         right, regenerated = np.ones(episodes, np.bool_), np.zeros(episodes, np.bool_)
         belief, tokens = np.full((episodes, 3), 1 / 3), np.zeros(episodes)
         running = np.arange(episodes)
@@ -95,6 +98,7 @@ class Playground:
             if self.featurizer.features is FeatureSet.BELIEF:
                 carry = CarryBatch(belief[running], regenerated[running], np.zeros(len(running)))
                 belief[running] = self.beliefs.many(drawn.proposals, carry)
+            classes[running, t] = drawn.classes
             features[running, t] = self.featurizer(drawn.proposals, belief[running], regenerated[running])
             odds, value = act(features[running, : t + 1])
             chosen = np.asarray(odds > np.log(thresholds) - np.log1p(-thresholds))
@@ -106,5 +110,7 @@ class Playground:
             rewards[running, t] = final * right[running] - self.lam * chosen * drawn.expected_strong
             tokens[running] += chosen * drawn.expected_strong
             running = running[~final]
+            if not len(running):
+                break
         correct = right.astype(np.float64)
-        return Rollout(features, actions, log_odds, values, rewards, alive, correct, tokens)
+        return Rollout(features, actions, log_odds, values, rewards, alive, classes, correct, tokens)

@@ -17,7 +17,7 @@ from planner.pomdp import RoutingPOMDP
 if TYPE_CHECKING:
     from planner.learn.training import Training
 
-SEQUENCE = ArtefactKind("sequence", schema_version=1)
+SEQUENCE = ArtefactKind("sequence", schema_version=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import torch
 from kde.errors import InputError
 from planner.batch import CarryBatch, DecisionBatch, ProposalBatch
 from planner.decision import Action, Carry, Decision, Need, Passed, Proposal, demand
-from planner.learn.sequence import SequenceArtefact
-from planner.policies.features import FeatureSet, Featurizer
+from planner.learn.sequence import SEQUENCE, SequenceArtefact
+from planner.policies.features import Featurizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class SequencePolicy:
             raise InputError("policy seq", field="step", value=proposal.step, remedy=f"it was trained on {most} steps")
         before = () if carry is None or carry.history is None else carry.history
         with torch.no_grad():
-            log_odds, _ = self.artefact.network.latest(torch.from_numpy(self._features(before, proposal)))
-        action = Action.REGENERATE if float(log_odds[0]) > 0 else Action.CONTINUE
-        history = (*before, Passed(proposal.newest, proposal.tokens, action))
+            answers = self.artefact.network.latest(torch.from_numpy(self._features(before, proposal)))
+        action = Action.REGENERATE if float(answers.log_odds[0]) > 0 else Action.CONTINUE
+        history = (*before, Passed(proposal.earlier, proposal.newest, proposal.tokens, action))
         return Decision(action, self.id, table_hash=self.table_hash, history=history)
 
     def decide_many(self, proposals: ProposalBatch, carries: CarryBatch | None) -> DecisionBatch:  # noqa: ARG002
@@ -78,18 +78,35 @@ class SequencePolicy:
     def _features(
         self, before: tuple[Passed, ...], proposal: Proposal
     ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-        """[1, t, 3]."""
+        """[1, t, width]."""
         count = len(before) + 1
         batch = ProposalBatch(
             step=np.arange(1, count + 1),
-            earlier=np.ones(count),
+            earlier=np.array([*(passed.earlier for passed in before), proposal.earlier]),
             newest=np.array([*(passed.newest for passed in before), proposal.newest]),
             tokens=np.array([*(passed.tokens for passed in before), proposal.tokens], np.float64),
             final=np.zeros(count, np.bool_),
         )
         written = np.array([False, *(passed.action is Action.REGENERATE for passed in before)])
-        featurizer = Featurizer.of(self.artefact.pomdp, FeatureSet.SEQUENCE)
+        featurizer = Featurizer.of(self.artefact.pomdp, self.artefact.network.features)
         return featurizer(batch, np.zeros((count, 3)), written)[None].astype(np.float32)
+
+
+def sequence_policies(folder: Path) -> dict[str, SequencePolicy]:
+    """Every trained transformer in the directories of a folder, by policy id: policies of one's own for `Offer.load`.
+
+    Raises:
+        ArtefactError: one cannot be trusted.
+        InputError: two have the same lambda.
+    """
+    found: dict[str, SequencePolicy] = {}
+    for place in sorted(folder.glob(f"*/{SEQUENCE.name}.json")):
+        policy = SequencePolicy.load(place.parent)
+        if policy.id in found:
+            remedy = f"{place.parent.name} answers for it too: keep one"
+            raise InputError(folder, field="lambda of trained transformers", value=policy.artefact.lam, remedy=remedy)
+        found[policy.id] = policy
+    return found
 
 
 def _refuse() -> NoReturn:

@@ -128,8 +128,8 @@ def acting(network: ActorCritic) -> Act:
 
     def act(features: NDArray[np.float32]) -> tuple[Array, Array]:
         with torch.no_grad():
-            log_odds, values = network.latest(torch.from_numpy(features))
-        return log_odds.numpy().astype(np.float64), values.numpy().astype(np.float64)
+            answers = network.latest(torch.from_numpy(features))
+        return answers.log_odds.numpy().astype(np.float64), answers.values.numpy().astype(np.float64)
 
     return act
 

@@ -13,6 +13,7 @@ from planner.policies.budget import BudgetPolicy
 from planner.policies.chance import RandomPolicy
 from planner.policies.fixed import STRONG, WEAK
 from planner.policies.learned import LearnedPolicy
+from planner.policies.online import OnlinePolicy
 from planner.policies.oracle import OraclePolicy
 from planner.policies.pomdp import TablePolicy
 from planner.policies.threshold import RSD_THRESHOLD, OneStepThresholdPolicy, ThresholdPolicy, points_threshold
@@ -20,7 +21,7 @@ from planner.table import PolicyTable
 
 FORMS = (
     "weak, strong, rsd, thr:THRESHOLD, one-step-thr:THRESHOLD, specreason:POINTS, random:PROBABILITY[:SEED], pomdp:LAMBDA, "
-    "pomdp-memoryless:LAMBDA, agg:LAMBDA, budget:TOKENS or oracle:LAMBDA"
+    "pomdp-memoryless:LAMBDA, pomdp-online:LAMBDA, agg:LAMBDA, budget:TOKENS or oracle:LAMBDA"
 )
 _LONGEST_ID = 64
 _FIXED: dict[str, CataloguePolicy] = {
@@ -57,6 +58,7 @@ class Catalogue:
             "random": _random,
             "pomdp": lambda name, rest: TablePolicy(name, *self._table(name, rest)),
             "pomdp-memoryless": lambda name, rest: TablePolicy(name, *self._table(name, rest), MEMORYLESS),
+            "pomdp-online": lambda name, rest: OnlinePolicy(name, *self._table(name, rest)),
             "oracle": self._oracle,
             "budget": self._budgeted,
             "agg": self._learned_for,
@@ -70,9 +72,10 @@ class Catalogue:
         *,
         budget: BudgetTable | None = None,
         learned: Mapping[float, LearnedPolicy] | None = None,
+        own: Mapping[str, CataloguePolicy] | None = None,
     ) -> "Catalogue":
         """The policies of several tables: which table answers for which lambda."""
-        catalogue = cls(None, budget=budget, learned=learned)
+        catalogue = cls(None, budget=budget, learned=learned, own=own)
         catalogue._tables = dict(sorted(tables.items()))
         return catalogue
 
@@ -85,6 +88,11 @@ class Catalogue:
     def learned(self) -> Mapping[float, LearnedPolicy]:
         """The learned policy of every lambda on offer, ascending."""
         return MappingProxyType(self._learned)
+
+    @property
+    def own(self) -> Mapping[str, CataloguePolicy]:
+        """The policies that need no artefact of the catalogue, the caller's own among them, by id."""
+        return MappingProxyType(self._own)
 
     @property
     def budget(self) -> BudgetTable | None:

@@ -21,11 +21,23 @@ class FeatureSet(StrEnum):
     """Those, whether the proposal ends the answer, and the filter's belief, which the worker carries."""
     SEQUENCE = "sequence"
     """r_t, c_t, and whether M_s wrote the step before: an entry of TRIM-Seq's sequence."""
+    SEQUENCE_LEAST = "sequence-least"
+    """Those and m_t."""
 
     @property
     def width(self) -> int:
         """How many numbers."""
-        return {FeatureSet.PAPER: 4, FeatureSet.BELIEF: 7, FeatureSet.SEQUENCE: 3}[self]
+        return {
+            FeatureSet.PAPER: 4,
+            FeatureSet.BELIEF: 7,
+            FeatureSet.SEQUENCE: 3,
+            FeatureSet.SEQUENCE_LEAST: 4,
+        }[self]
+
+    @property
+    def of_a_sequence(self) -> bool:
+        """Whether they are of an entry of a sequence, all of which is shown."""
+        return self in {FeatureSet.SEQUENCE, FeatureSet.SEQUENCE_LEAST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +65,16 @@ class Featurizer:
         Args:
             proposals: n of them.
             belief: [n, 3] after they have been seen; read by `BELIEF` only.
-            regenerated: [n] whether M_s wrote the step before; read by `SEQUENCE` only.
+            regenerated: [n] whether M_s wrote the step before; read by those of a sequence only.
         """
         newest = 2 * proposals.newest - 1
+        earlier = 2 * proposals.earlier - 1
         length = proposals.tokens / self.tokens - 1
-        if self.features is FeatureSet.SEQUENCE:
-            return np.stack([newest, length, 2.0 * regenerated - 1], axis=1)
-        columns: list[NDArray[np.floating]] = [
-            newest,
-            2 * proposals.earlier - 1,
-            length,
-            2 * proposals.step / self.max_steps - 1,
-        ]
+        columns: list[NDArray[np.floating]]
+        if self.features.of_a_sequence:
+            columns = [newest, length, 2.0 * regenerated - 1]
+            return np.stack([*columns, earlier] if self.features is FeatureSet.SEQUENCE_LEAST else columns, axis=1)
+        columns = [newest, earlier, length, 2 * proposals.step / self.max_steps - 1]
         if self.features is FeatureSet.BELIEF:
             final = proposals.final | (proposals.step >= self.max_steps)
             columns += [2.0 * final - 1, 2 * belief[:, 0] - 1, 2 * belief[:, 2] - 1]

@@ -136,7 +136,7 @@ class LearnedPolicy:
 
 
 def _check_layers(directory: Path, policy: LearnedPolicy) -> None:
-    if policy.features is FeatureSet.SEQUENCE:
+    if policy.features.of_a_sequence:
         raise ArtefactError(directory, "it wants whole sequences", remedy="name a policy that `trim train agg` wrote")
     width = policy.features.width
     for weights, biases in policy.layers:

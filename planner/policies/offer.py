@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kde.artefact import ArtefactKind, replace_file
 from kde.errors import ArtefactError, InputError
+from planner.batch import CataloguePolicy
 from planner.budget import BUDGET, BudgetTable
 from planner.policies.catalogue import Catalogue
 from planner.policies.learned import LEARNED, LearnedPolicy
@@ -57,8 +58,8 @@ class Offer:
     places: Mapping[str, Path]
 
     @classmethod
-    def load(cls, directory: Path) -> "Offer":
-        """Read and check every artefact of a directory.
+    def load(cls, directory: Path, *, own: Mapping[str, CataloguePolicy] | None = None) -> "Offer":
+        """Read and check every artefact of a directory; `own` are the caller's own policies by id (`Catalogue`).
 
         Raises:
             ArtefactError: one cannot be trusted, or there is none.
@@ -71,7 +72,7 @@ class Offer:
         active = _read_active(directory)
         chosen = _all_lambdas(directory, loaded) if active is None else _chosen(directory, active, tables)
         catalogue = Catalogue.of_versions(
-            chosen, budget=_the_budget(directory, found[BUDGET]), learned=_learned(directory, found[LEARNED])
+            chosen, budget=_the_budget(directory, found[BUDGET]), learned=_learned(directory, found[LEARNED]), own=own
         )
         return cls(catalogue, tables, places)
 

@@ -13,6 +13,7 @@ from planner.policies.columns import ProposalColumns, decide_columns, lacks
 POLICIES = [
     *("pomdp:0.002", "pomdp:0.0005", "pomdp-memoryless:0.006", "thr:0.4", "weak", "strong", "rsd", "specreason:7"),
     *("one-step-thr:0.4", "random:0.3", "random:0.6:9", "budget:0", "budget:150", "budget:400", "agg:0.002"),
+    "pomdp-online:0.002",
 ]
 unit = st.floats(0, 1)
 edges = st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.5, 1 / 3, 0.975, 1.0])

@@ -15,11 +15,14 @@ from planner.exact import solve_exact
 from planner.local import LocalPlanner
 from planner.policies.catalogue import Catalogue
 from planner.policies.columns import ProposalColumns
+from planner.policies.online import OnlinePolicy
 from planner.policies.oracle import OraclePolicy, solve_oracle
+from planner.policies.pomdp import TablePolicy
 from planner.pomdp import RoutingPOMDP, Transitions
 from planner.rehearsal import Estimate
 from planner.service.batches import decide_batch
 from planner.simulate import simulate
+from planner.table import PolicyTable, tabulate
 
 unit = st.floats(0, 1)
 LAM = 0.002
@@ -124,6 +127,30 @@ def test_the_oracle_earns_its_value_and_dominates(
     for name in ("weak", "strong", "rsd", "one-step-thr:0.4", "random:0.3", "pomdp:0.002", "budget:150", "agg:0.002"):
         other = simulate(world, catalogue.get(name), episodes=20_000, rng=np.random.default_rng(2)).returns(LAM)
         assert Estimate.mean(best - other).value > 0
+
+
+@pytest.mark.parametrize("transitions", list(Transitions))
+def test_solved_online_is_the_solution_itself(pomdp: RoutingPOMDP, transitions: Transitions) -> None:
+    world = replace(pomdp, transitions=transitions)
+    (solution,) = solve_exact(world, [LAM], gap=1e-5)
+    table = tabulate(world, [solution])
+    online, shown = OnlinePolicy("pomdp-online:0.002", table, LAM), _proposals(300)
+    rng = np.random.default_rng(1)
+    carries = CarryBatch(rng.dirichlet([1, 1, 1], 300), rng.random(300) < 0.5, np.zeros(300))
+    decided = online.decide_many(shown, carries)
+    assert decided.belief is not None
+    steps = np.minimum(shown.step, world.max_steps) - 1
+    every = solution.break_even_tokens(decided.belief)
+    assert decided.break_even_tokens == pytest.approx(every[steps, shown.final.astype(int), np.arange(300)])
+    read = TablePolicy("pomdp:0.002", table, LAM).decide_many(shown, carries).break_even_tokens
+    assert read == pytest.approx(decided.break_even_tokens, abs=5)  # the lattice's error
+
+
+def test_solved_online_needs_a_lambda_of_the_table(table: PolicyTable) -> None:
+    with pytest.raises(UnknownPolicyError, match="0.0005, 0.002, 0.006"):
+        Catalogue(table).get("pomdp-online:0.003")
+    first = Proposal(1, 1.0, 0.4, 30, final=False)
+    assert Catalogue(table).get("pomdp-online:0.002").decide(first, None).table_hash == table.content_hash
 
 
 def test_the_oracle_decides_single_proposals_like_many(catalogue: Catalogue) -> None:

@@ -171,6 +171,29 @@ class TestTable:
         with pytest.raises(InputError, match="CSV file in UTF-8"):
             read_answers(tmp_path / "missing.csv", encoder, weak=None, strong=None)
 
+    def test_smoothie_trusts_the_generators_that_agree(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        header = ("prompt", "a", "b", "c", "a_response", "b_response", "c_response")
+        said = ("The sum is {}.", "The sum is {} indeed.", "Bananas grow in {} gardens, far away from here.")
+        rows = [
+            [f"What is {n} and {n}?", "True", "True", "False", *(text.format(2 * n) for text in said)]
+            for n in range(12)
+        ]
+        path = self.write(tmp_path / "three.csv", *rows, header=header)
+        for more in ([], ["--neighbours", "4"]):
+            app(["smoothie", str(path), "--json", *more], result_action="return_value")
+            told = json.loads(capsys.readouterr().out)
+            assert told["accuracy"] == 1
+            assert [row["accuracy"] for row in told["generators"]] == [1, 1, 0]
+            assert told["generators"][2]["chosen"] == 0
+            assert told["generators"][2]["distance"] > max(row["distance"] for row in told["generators"][:2])
+
+    def test_smoothie_refuses_two_generators(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path / "two.csv", ["q", "False", "True", "no", "yes"])
+        with pytest.raises(InputError, match="three or more generators agree"):
+            app(["smoothie", str(path)], exit_on_error=False, print_error=False)
+
     def test_the_command_trains_and_tells_the_hash(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         rows = [[f"question {number}", "False", str(number % 3 > 0), "no", "yes"] for number in range(12)]
         path = self.write(tmp_path / "a.csv", *rows)

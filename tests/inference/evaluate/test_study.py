@@ -23,7 +23,7 @@ from planner.policies.offer import Offer
 from planner.trace_replay import answered_traces, first_escalation
 
 pytestmark = pytest.mark.models
-POLICIES = ("thr:0.3", "thr:0.9", "pomdp:0.002", "budget:20", "oracle:0.002", "random:0.3")
+POLICIES = ("thr:0.3", "thr:0.9", "pomdp:0.002", "budget:20", "oracle:0.002", "random:0.3", "specreason:4")
 
 
 def run(out: Path, *more: str) -> None:
@@ -53,7 +53,18 @@ def test_every_policy_has_its_row_and_the_oracle_dominates(summary: dict[str, li
     for row in rows.values():
         assert sum(row["interventions"].values()) == pytest.approx(1)  # type: ignore[attr-defined]
     families = {str(row["family"]) for row in summary["families"]}
-    assert {"TRIM-Thr", "TRIM-POMDP", "hard budget", "step oracle", "random"} == families
+    assert {"TRIM-Thr", "TRIM-POMDP", "hard budget", "step oracle", "random", "SpecReason"} == families
+
+
+def test_specreason_decides_by_the_grades_of_the_strong_model(study: Path) -> None:
+    episodes = read_episodes(study / "runs" / "specreason-4" / "0" / "episodes")
+    for steps in episodes["steps"].to_list():
+        for step in steps:
+            graded = step["scores"] or (1.0,)  # a last step that M_s has no room to grade stands
+            assert (step["action"] == "regenerate") == (graded[-1] < 4 / 9)
+    run = json.loads((study / "runs" / "specreason-4" / "0" / "run.json").read_text())
+    assert run["scorer"]["kind"] == "self-evaluation"
+    assert json.loads((study / "runs" / "thr-0.3" / "0" / "run.json").read_text())["scorer"] != run["scorer"]
 
 
 def test_the_hard_budget_is_kept_to_but_for_the_last_step(study: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kde.errors import InputError
 from kde.samples import Array
 from planner.learn.advantage import advantages
-from planner.learn.network import CausalTransformer, build_network
+from planner.learn.network import Answers, CausalTransformer, Layout, build_network
 from planner.learn.ppo import Sample, losses, minibatches
 from planner.learn.rollout import Playground
 from planner.learn.settings import Learner, Preset, TrainingSettings
@@ -39,7 +39,8 @@ def _sample(gains: list[float], regenerated: list[bool], old_odds: list[float]) 
     old = torch.where(taken, torch.nn.functional.logsigmoid(odds), torch.nn.functional.logsigmoid(-odds))
     nothing = torch.zeros(1, len(gains), 1)
     returns = torch.zeros(len(gains), dtype=torch.float64)
-    return Sample(nothing, nothing[..., 0] == 0, taken, old, torch.tensor(gains, dtype=torch.float64), returns)
+    classes = torch.arange(len(gains)) % 3
+    return Sample(nothing, nothing[..., 0] == 0, taken, old, torch.tensor(gains, dtype=torch.float64), returns, classes)
 
 
 @given(st.lists(st.tuples(st.floats(-2, 2), st.booleans(), st.floats(-3, 3), st.floats(-1, 1)), min_size=1, max_size=6))
@@ -49,7 +50,7 @@ def test_the_clipped_objective_has_the_gradient_that_the_paper_says(
     gains, taken, old_odds, moves = (list(column) for column in zip(*steps, strict=True))
     sample = _sample(gains, taken, old_odds)
     odds = torch.tensor([o + m for o, m in zip(old_odds, moves, strict=True)], dtype=torch.float64, requires_grad=True)
-    losses(odds, sample.returns, sample, TrainingSettings(clip=0.2)).policy.backward()  # type: ignore[no-untyped-call]
+    losses(Answers(odds, sample.returns), sample, TrainingSettings(clip=0.2)).policy.backward()  # type: ignore[no-untyped-call]
     expected = []
     for gain, regenerate, old, move in zip(gains, taken, old_odds, moves, strict=True):
         chance, before = (1 / (1 + np.exp(-x)) for x in (old + move, old))
@@ -63,18 +64,20 @@ def test_the_clipped_objective_has_the_gradient_that_the_paper_says(
 
 def test_entropy_and_critic_errors_are_what_they_are_called() -> None:
     sample = _sample([1.0, -1.0], [True, False], [0.0, 0.0])
-    found = losses(torch.zeros(2, dtype=torch.float64), torch.ones(2), sample, TrainingSettings())
+    answers = Answers(torch.zeros(2, dtype=torch.float64), torch.ones(2), torch.zeros(2, 3))
+    found = losses(answers, sample, TrainingSettings())
     assert found.entropy.item() == pytest.approx(np.log(2))
     assert found.value.item() == pytest.approx(1)
     assert found.divergence.item() == pytest.approx(0)
-    assert found.total(TrainingSettings(entropy=0.1, value=0.5)).item() == pytest.approx(0.5 - 0.1 * np.log(2))
+    assert found.classes.item() == pytest.approx(np.log(3))
+    weights = TrainingSettings(entropy=0.1, value=0.5, classes=0.2)
+    assert found.total(weights).item() == pytest.approx(0.5 - 0.1 * np.log(2) + 0.2 * np.log(3))
 
 
 def test_normalised_advantages_have_mean_0_and_variance_1() -> None:
     sample = _sample([5.0, 7.0, 9.0], [True, True, True], [0.0] * 3)
-    policy = losses(
-        torch.zeros(3, dtype=torch.float64), sample.returns, sample, TrainingSettings(normalise=True)
-    ).policy
+    answers = Answers(torch.zeros(3, dtype=torch.float64), sample.returns)
+    policy = losses(answers, sample, TrainingSettings(normalise=True)).policy
     assert policy.item() == pytest.approx(0, abs=1e-12)
 
 
@@ -91,8 +94,7 @@ def test_minibatches_show_every_step_once_an_epoch(pomdp: RoutingPOMDP, learner:
         total = sum(float(sample.features.double().sum()) for sample in epoch)
         assert total == pytest.approx(float(rollout.features.astype(np.float64).sum()), abs=1e-6)
     first = samples[0]
-    log_odds, _ = network(first.features, first.alive)
-    again = losses(log_odds, first.returns, first, chosen)
+    again = losses(network(first.features, first.alive), first, chosen)
     assert again.divergence.item() == pytest.approx(0, abs=1e-6)  # nothing has been learned yet
 
 
@@ -131,15 +133,31 @@ def test_a_transformer_sees_no_further_than_the_step() -> None:
     seen = torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(2))
     alive = torch.ones(4, 6, dtype=torch.bool)
     with torch.no_grad():
-        whole, values = (column.view(4, 6) for column in network(seen, alive))
+        answers = network(seen, alive)
+        whole, values = answers.log_odds.view(4, 6), answers.values.view(4, 6)
         for t in range(1, 7):
-            odds, value = network.latest(seen[:, :t])
-            assert odds.numpy() == pytest.approx(whole[:, t - 1].numpy(), abs=1e-5)
-            assert value.numpy() == pytest.approx(values[:, t - 1].numpy(), abs=1e-5)
+            latest = network.latest(seen[:, :t])
+            assert latest.log_odds.numpy() == pytest.approx(whole[:, t - 1].numpy(), abs=1e-5)
+            assert latest.values.numpy() == pytest.approx(values[:, t - 1].numpy(), abs=1e-5)
         changed = seen.clone()
         changed[:, 3:] += 1
-        assert (network(changed, alive)[0].view(4, 6)[:, :3] - whole[:, :3]).abs().max() < 1e-5
-        assert (network(changed, alive)[0].view(4, 6)[:, 3:] - whole[:, 3:]).abs().min() > 0
+        assert (network(changed, alive).log_odds.view(4, 6)[:, :3] - whole[:, :3]).abs().max() < 1e-5
+        assert (network(changed, alive).log_odds.view(4, 6)[:, 3:] - whole[:, 3:]).abs().min() > 0
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5))
+def test_what_lies_between_episodes_changes_nothing(lengths: list[int]) -> None:
+    chosen = TrainingSettings.of(Preset.DEFAULT, Learner.SEQ, {"width": 16})
+    network = CausalTransformer(chosen, 6, torch.Generator().manual_seed(1))
+    alive = torch.arange(6) < torch.tensor(lengths)[:, None]
+    seen = torch.randn(len(lengths), 6, 3, generator=torch.Generator().manual_seed(2))
+    layout = Layout.of(alive)
+    assert (layout.pack(layout.spread(seen[alive])) == seen[alive]).all()
+    with torch.no_grad():
+        together = network(seen, alive).log_odds.split(lengths)
+        for episode, length in enumerate(lengths):
+            alone = network(seen[episode : episode + 1, :length], torch.ones(1, length, dtype=torch.bool))
+            assert together[episode].numpy() == pytest.approx(alone.log_odds.numpy(), abs=1e-5)
 
 
 def test_the_papers_preset_is_its_table() -> None:
@@ -155,6 +173,9 @@ def test_the_papers_preset_is_its_table() -> None:
         (Learner.AGG, {"iterations": 0}, "iterations"),
         (Learner.SEQ, {"width": 33}, "width"),
         (Learner.AGG, {"nonsense": 1}, "nonsense"),
+        (Learner.AGG, {"classes": 0.5}, "classes"),
+        (Learner.AGG, {"features": "least"}, "paper or belief"),
+        (Learner.SEQ, {"features": "belief"}, "paper or least"),
     ],
 )
 def test_settings_out_of_range_are_refused(learner: Learner, changes: dict[str, float], field: str) -> None:
