@@ -16,6 +16,7 @@ from inference.baselines.encoder import SentenceEncoder
 from inference.baselines.paired import PairedAnswers, Queries
 from kde.artefact import Artefact
 from kde.samples import Array
+from planner.learn.threads import one_thread
 
 _LAYERS, _HEADS, _HIDDEN, _LONGEST = 2, 4, 128, 192
 _EPOCHS, _BATCH, _LEARNING_RATE, _WEIGHT_DECAY = 3, 32, 5e-4, 0.05
@@ -60,7 +61,7 @@ class ClassifierRouter:
     @classmethod
     def train(cls, answers: PairedAnswers, encoder: SentenceEncoder, seed: int) -> "ClassifierRouter":
         """A few epochs of AdamW over the questions in random order."""
-        with torch.random.fork_rng(devices=[]):
+        with one_thread(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = _Classifier(encoder.width).train()
             labels = torch.tensor((answers.preferences * 2).astype(np.int64))
@@ -84,10 +85,11 @@ class ClassifierRouter:
     @torch.inference_mode()
     def strong_wins(self, queries: Queries) -> Array:
         """Probability of the label that M_s wins."""
-        parts = [
-            self._model(*_padded(self._encoder, queries.questions[start : start + _BATCH])).softmax(dim=1)[:, _STRONG]
-            for start in range(0, len(queries.questions), _BATCH)
-        ]
+        with one_thread():
+            parts = [
+                self._model(*_padded(self._encoder, queries.questions[start : start + _BATCH])).softmax(1)[:, _STRONG]
+                for start in range(0, len(queries.questions), _BATCH)
+            ]
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
     def state(self) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]:

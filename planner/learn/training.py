@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from planner.learn.ppo import Losses, update
 from planner.learn.rollout import Act, Playground, Rollout
 from planner.learn.settings import Learner, TrainingSettings
 from planner.learn.state import load_state, save_state
+from planner.learn.threads import one_thread
 from planner.pomdp import RoutingPOMDP
 
 _SAVE_EVERY = 10
@@ -84,7 +84,7 @@ class Training:
         network = build_network(self.learner, self.settings, self.pomdp.max_steps, self.seed)
         optimiser = torch.optim.Adam(network.parameters(), eps=_ADAM_EPSILON)
         folder = self._folder(out)
-        with exclusive(folder, what="the same training run"), _one_thread():
+        with exclusive(folder, what="the same training run"), one_thread():
             curve = load_state(folder / "state", network, optimiser)
             play = Playground.of(self.pomdp, self.lam, network.features)
             for iteration in range(len(curve), self.settings.iterations):
@@ -139,14 +139,3 @@ def _row(rollout: Rollout, learned: Losses) -> Array:
     parts = (learned.entropy, learned.divergence, learned.clipped, learned.value)
     told = [float(part.detach()) for part in parts]
     return np.array([rollout.returns.mean(), rollout.correct.mean(), rollout.strong_tokens.mean(), *told])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The networks are small: more threads do not help, and fewer round alike everywhere."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
