@@ -33,7 +33,7 @@ from tests.inference.runs import TRIM, ids, wait_for, without_times
 
 pytestmark = pytest.mark.models
 PROBLEMS = lab_problems(12, seed=3)
-POLICIES = ("thr:0.9", "random:0.5")
+POLICIES = ("random:0.5",)
 ENGINES = engines_at(lab_places(), EngineKind.TRANSFORMERS, {"max_step_tokens": 64})
 
 
@@ -116,10 +116,11 @@ def killing_who_works_in(run: Path) -> Iterator[list[int]]:
 
 
 def test_a_worker_that_is_killed_is_replaced(undisturbed: dict[str, pl.DataFrame], tmp_path: Path) -> None:
+    before = set(psutil.Process().children())
     with killing_who_works_in(tmp_path / "runs" / "random-0.5" / "0"):
         found = finish(tmp_path, workers=2)
     assert_same(found, undisturbed, tmp_path)
-    left = [" ".join(process.cmdline()) for process in psutil.Process().children()]
+    left = [" ".join(process.cmdline()) for process in set(psutil.Process().children()) - before]
     assert all("resource_tracker" in command for command in left)
 
 
