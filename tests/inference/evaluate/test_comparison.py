@@ -149,7 +149,8 @@ def test_all_policies_are_named_once() -> None:
     assert len(set(found)) == len(found)
     assert {"weak", "strong", "rsd", "pomdp:0.001", "oracle:0.002", "budget:5"} <= set(found)
     assert not any(policy.startswith("agg") for policy in found)
-    assert left_out(found, offered).keys() == {"TRIM-Agg"}
+    assert left_out(found, offered).keys() == {"TRIM-Agg", "TRIM-Seq"}
     alone = all_policies(Offered())
-    assert {policy.partition(":")[0] for policy in alone} == {"weak", "strong", "rsd", "random", "thr", "one-step-thr"}
-    assert len(left_out(alone, Offered())) == 5
+    expected = {"weak", "strong", "rsd", "random", "thr", "one-step-thr", "specreason"}
+    assert {policy.partition(":")[0] for policy in alone} == expected
+    assert len(left_out(alone, Offered())) == 6
