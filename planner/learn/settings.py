@@ -44,13 +44,21 @@ _FEATURES: dict[tuple[Learner, Shown], FeatureSet] = {
     (Learner.SEQ, Shown.PAPER): FeatureSet.SEQUENCE,
     (Learner.SEQ, Shown.LEAST): FeatureSet.SEQUENCE_LEAST,
 }
-_SEQ: dict[str, Any] = {"features": Shown.PAPER, "width": 32, "heads": 2, "iterations": 300, "classes": 0.5}
+_SEQ: dict[str, Any] = {
+    "features": Shown.PAPER,
+    "iterations": 300,
+    "episodes": 1024,
+    "minibatches": 4,
+    "classes": 0.5,
+    "width": 32,
+    "heads": 2,
+}
 _PAPER: dict[str, Any] = {
     "features": Shown.PAPER,
     "learning_rate": 1e-4,
     "final_learning_rate": 1e-4,
     "entropy": 0.01,
-    "iterations": 400,
+    "iterations": 200,
 }
 
 
@@ -64,9 +72,9 @@ class TrainingSettings(BaseModel):
         description="what is shown: paper; TRIM-Agg: belief, as well; TRIM-Seq: least, the least earlier score as well",
     )
     iterations: int = Field(default=100, ge=1, description="rounds of gathering episodes and learning from them")
-    episodes: int = Field(default=1024, ge=2, description="episodes of a round")
+    episodes: int = Field(default=2048, ge=2, description="episodes of a round")
     epochs: int = Field(default=4, ge=1, description="passes over a round")
-    minibatches: int = Field(default=4, ge=1, description="parts that a pass is cut into, by episodes")
+    minibatches: int = Field(default=8, ge=1, description="parts that a pass is cut into, by episodes")
     learning_rate: float = Field(default=2e-3, gt=0, description="of Adam, at the start")
     final_learning_rate: float = Field(default=0.0, ge=0, description="at the end; it changes linearly")
     clip: float = Field(default=0.2, gt=0, lt=1, description="the probability ratio counts from 1 - clip to 1 + clip")
