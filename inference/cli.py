@@ -41,11 +41,9 @@ app.command("inference.demo.cli:app", name="demo", help="The main job from nothi
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (the process's own, unless given): errors of the user are one line on standard error and status 2."""
     logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry that works out is nobody's business here
-    for number in (
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # leave as after Ctrl-C: keep what is finished, stop what was started
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _leave)
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -57,6 +55,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:
         _refuse(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _leave(*_: object) -> None:
+    """As after Ctrl-C: keep what is finished, stop what was started. A shell's background jobs do not hear Ctrl-C, but they hear this."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -36,6 +36,12 @@ def started(arguments: list[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen([*TRIM, "route", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def started_behind(arguments: list[str]) -> "subprocess.Popen[str]":
+    """As `nohup trim ... &` does: without Ctrl-C and hang-ups."""
+    command = ["bash", "-c", 'trap "" INT HUP; exec "$@"', "bash", *TRIM, "route", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def ids(out: Path) -> list[str]:
     found: list[str] = read_episodes(out / "episodes")["problem_id"].to_list()
     return found

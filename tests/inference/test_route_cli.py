@@ -15,7 +15,17 @@ from inference.lab.shipped import lab_places, lab_problems
 from inference.records import read_episodes
 from kde.errors import InputError, TrimError
 from planner.table import PolicyTable
-from tests.inference.runs import TRIM, ids, once_finished, options, routed, started, wait_for, without_times
+from tests.inference.runs import (
+    TRIM,
+    ids,
+    once_finished,
+    options,
+    routed,
+    started,
+    started_behind,
+    wait_for,
+    without_times,
+)
 from tests.planner.servers import start, stop
 
 pytestmark = pytest.mark.models
@@ -99,11 +109,12 @@ def test_the_lab_brings_its_own_planner_for_any_price(tmp_path: Path) -> None:
 def test_a_run_that_is_interrupted_keeps_what_is_finished_and_goes_on(
     undisturbed: pl.DataFrame, tmp_path: Path
 ) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for begin, signals in ((started_behind, (signal.SIGHUP, signal.SIGTERM)), (started, (signal.SIGINT,))):
         before = len(ids(tmp_path))
-        process = started(many(tmp_path))
-        wait_for(tmp_path, before + 5)
-        process.send_signal(number)
+        process = begin(many(tmp_path))
+        for number in signals:
+            wait_for(tmp_path, len(ids(tmp_path)) + 5)
+            process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         assert process.returncode != 0
         assert "Traceback" not in errors
