@@ -64,13 +64,12 @@ def test_a_routed_run_is_recorded_and_graded(tmp_path: Path) -> None:
             assert (step["regenerate_seconds"] > 0) == (step["author"] == "strong")
 
 
-def test_two_hundred_episodes_at_once_and_each_on_its_own(tmp_path: Path) -> None:
+def test_two_hundred_episodes_at_once(tmp_path: Path) -> None:
     short = ("--concurrency", "200", "--max-steps", "2")
     summary = routed(options(tmp_path, *short, problems="200"))
     assert summary["episodes"] == len(set(ids(tmp_path))) == 200
     assert summary["endings"] == {"step_limit": 200}
     assert summary["session"]["most_under_way"]["weak"] == 200
-    assert summary["session"]["most_under_way"]["scorer"] < 200  # no barrier: some are scored while others are proposed
     assert set(summary["latency_seconds"]) == {"weak", "strong", "scorer", "planner"}
     assert summary["session"]["steps_per_second"] * summary["session"]["seconds"] == pytest.approx(400)
     assert not list(tmp_path.glob("*.jsonl"))
