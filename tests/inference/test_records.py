@@ -2,8 +2,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from inference.ending import Ending
-from inference.records import SCHEMA, Episode, StepRecord, read_episodes, write_part
+from inference.records import SCHEMA, StepRecord, read_episodes, write_part
 from inference.step import Author, Stop
+from tests.inference.made_episodes import MADE
 
 WRITTEN = StepRecord(Author.WEAK, "A:+1", Stop.SEPARATOR, 5)
 DECIDED = StepRecord(
@@ -26,24 +27,17 @@ DECIDED = StepRecord(
     decide_seconds=0.125,
     regenerate_seconds=1.0,
 )
-EPISODE = Episode(
-    problem_id="p1",
-    problem="1+1",
+EPISODE = replace(
+    MADE,
     policy="pomdp:0.002",
     seed=3,
     steps=(WRITTEN, DECIDED),
     solution="A:+1\n\nB:*3",
     ending=Ending.STEP_LIMIT,
-    correct=None,
     weak_tokens=11,
     strong_tokens=7,
     discarded_tokens=6,
     fallback_decisions=1,
-    seconds=0.5,
-    score_seconds=0.1,
-    planner_seconds=0.01,
-    models="m",
-    version="v",
 )
 
 

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from inference.ending import Ending
 from inference.evaluate.comparison import Comparison
 from inference.evaluate.plan import StudyPlan
 from inference.evaluate.results import Results
@@ -16,6 +16,7 @@ from inference.evaluate.verifier import VerifierQuality
 from inference.problems import Problem
 from inference.records import Episode, StepRecord, write_part
 from inference.step import Author, Stop
+from tests.inference.made_episodes import MADE
 
 WEAK_ACCURACY, GAP, STRONG_TOKENS = 0.4, 0.5, 100
 
@@ -51,24 +52,15 @@ def _episodes(policy: str, problems: Sequence[Problem], right: Sequence[bool], t
     table_hash = "table" if policy.startswith("pomdp") else ""
     written = StepRecord(Author.WEAK, "A", Stop.END, 10, table_hash=table_hash)
     return [
-        Episode(
+        replace(
+            MADE,
             problem_id=problem.id,
             problem=problem.problem,
             policy=policy,
-            seed=0,
             steps=(written,),
             solution="A",
-            ending=Ending.ANSWER,
             correct=correct,
-            weak_tokens=10,
             strong_tokens=tokens,
-            discarded_tokens=0,
-            fallback_decisions=0,
-            seconds=0.5,
-            score_seconds=0.1,
-            planner_seconds=0.01,
-            models="m",
-            version="v",
         )
         for problem, correct in zip(problems, right, strict=True)
     ]

@@ -1,16 +1,17 @@
 """Grades of a study's open answers: judged once, kept, and counted as wrong where nobody can tell."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from inference.ending import Ending
 from inference.evaluate.grades import grade, graded, read_grades
 from inference.grading import is_correct
 from inference.problems import Problem
-from inference.records import Episode, read_episodes, write_part
+from inference.records import read_episodes, write_part
 from kde.errors import InputError
+from tests.inference.made_episodes import MADE
 
 PROBLEMS = [Problem(id=name, problem="?", answer=answer) for name, answer in (("a", "2"), ("b", "[1,2)"), ("c", "7"))]
 BOXED = {"a": ("2", "\\sqrt{4}", "3", "4-2"), "b": ("[1,2)", "[1,2]", "[1,2)", "?!"), "c": ("7", "8", "x=7", "?!")}
@@ -23,26 +24,15 @@ def recorded(folder: Path) -> pl.DataFrame:
         episodes = []
         for problem in PROBLEMS:
             solution = f"so \\boxed{{{BOXED[problem.id][place]}}}"
-            episode = Episode(
-                problem_id=problem.id,
-                problem="?",
-                policy=f"thr:0.{place}",
-                seed=0,
-                steps=(),
-                solution=solution,
-                ending=Ending.ANSWER,
-                correct=is_correct(problem.answer or "", solution),
-                weak_tokens=0,
-                strong_tokens=0,
-                discarded_tokens=0,
-                fallback_decisions=0,
-                seconds=0.0,
-                score_seconds=0.0,
-                planner_seconds=0.0,
-                models="",
-                version="",
+            episodes.append(
+                replace(
+                    MADE,
+                    problem_id=problem.id,
+                    policy=f"thr:0.{place}",
+                    solution=solution,
+                    correct=is_correct(problem.answer or "", solution),
+                )
             )
-            episodes.append(episode)
         write_part(folder / str(place), episodes)
         frames.append(read_episodes(folder / str(place)))
     return pl.concat(frames)
