@@ -122,7 +122,7 @@ def test_the_page_of_policies_goes_on_from_the_tour(walked: Path) -> None:
     (commands,) = blocks(page, "sh")
     output = run(commands, walked)
     assert "budget:TOKENS up to 60" in output
-    assert "share of the optimum's lead" in output
+    assert "of the optimum's lead" in output
     assert list((walked / "runs" / "budget" / "episodes").glob("*.parquet"))
     (program,) = blocks(page, "python")
     (walked / "play.py").write_text(program)

@@ -49,7 +49,7 @@ Examples:
   trim evaluate --engines engines.toml --planner tables --problems math500 --out runs/math500""",
 )
 
-_LAMBDAS = (0.0005, 0.002, 0.008)
+_LAMBDAS = (0.0001, 0.0005, 0.002, 0.008)
 _CALIBRATION = 1000
 _LAB_STEP_TOKENS = 64
 _SHOWN = 8

@@ -81,7 +81,7 @@ class Offered:
 
 FAMILIES = (
     Family("random", "random", "probability", (0.1, 0.2, 0.4, 0.7)),
-    Family("thr", "TRIM-Thr", "threshold", (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)),
+    Family("thr", "TRIM-Thr", "threshold", (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99)),
     Family("one-step-thr", "One-Step Thr", "threshold", (0.01, 0.03, 0.1, 0.3, 0.7)),
     Family("specreason", "SpecReason", "points", (3, 4, 5, 7)),
     Family("pomdp", "TRIM-POMDP", "lambda", needs=Needs.TABLE),

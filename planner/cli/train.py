@@ -190,7 +190,4 @@ def _report(training: "Training", place: Path, result: "Result", *, as_json: boo
         ("regret of the learned policy", judged.regret.value, judged.regret.standard_error),
     ]
     print_table(f"Return at lambda {training.lam!r}, in {place}", ("policy", "return", "standard error"), rows)
-    share = judged.share
-    print_lines(
-        [f"share of the optimum's lead over the best threshold: {share.value:.1%} +- {share.standard_error:.1%}"]
-    )
+    print_lines([judged.in_short()])

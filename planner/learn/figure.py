@@ -33,7 +33,7 @@ def draw_curve(curve: Array, judged: Judged, training: Training, path: Path) -> 
     above.set_ylim(bottom=max(float(returns.min()), judged.threshold.value - 2 * spread))
     above.set_ylabel(r"right answers $-\ \lambda\ \cdot$ strong tokens")
     name = {"agg": "TRIM-Agg", "seq": "TRIM-Seq"}[training.learner.value]
-    title = rf"{name} at $\lambda$ = {training.lam:g}: {judged.share.value:.1%} of the optimum's lead over the best threshold"
+    title = rf"{name} at $\lambda$ = {training.lam:g}: {judged.in_short()}"
     above.set_title(title, loc="left")
     above.legend(loc="lower right", frameon=False)
     below.plot(iterations, curve[:, CURVE.index("entropy")], color=_GREY, linewidth=1)

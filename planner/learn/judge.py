@@ -33,7 +33,7 @@ class Judged:
         best_threshold: the threshold with the largest mean return.
         threshold: its return.
         regret: optimum minus learner.
-        share: (learner - best threshold) / (optimum - best threshold).
+        share: (learner - best threshold) / (optimum - best threshold); None where the optimum has no lead on these episodes.
     """
 
     learned: Estimate
@@ -42,11 +42,19 @@ class Judged:
     best_threshold: float
     threshold: Estimate
     regret: Estimate
-    share: Estimate
+    share: Estimate | None
 
     def document(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
+
+    def in_short(self) -> str:
+        """The share, for people."""
+        if self.share is None:
+            return "the optimum has no lead over the best threshold at this price"
+        return (
+            f"{self.share.value:.1%} +- {self.share.standard_error:.1%} of the optimum's lead over the best threshold"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class Bench:
 
     def judge(self, learned: Array) -> Judged:
         """Compare returns on the same episodes, [episodes]."""
+        lead = self.optimum - self.threshold
         return Judged(
             learned=Estimate.mean(learned),
             optimum=Estimate.mean(self.optimum),
@@ -93,5 +102,5 @@ class Bench:
             best_threshold=self.best_threshold,
             threshold=Estimate.mean(self.threshold),
             regret=Estimate.mean(self.optimum - learned),
-            share=Estimate.ratio(learned - self.threshold, self.optimum - self.threshold),
+            share=Estimate.ratio(learned - self.threshold, lead) if lead.mean() > 0 else None,
         )

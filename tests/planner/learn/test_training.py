@@ -144,14 +144,23 @@ def test_a_short_run_beats_every_threshold(tmp_path: Path) -> None:
     policy = learned_policy(training, network)
     bench = Bench.of(problem, lam, episodes=20_000, seed=1)
     judged = bench.judge(simulate(problem, policy, episodes=20_000, rng=np.random.default_rng(1)).returns(lam))
+    assert judged.share is not None
     assert judged.share.value > 0.7
     assert judged.regret.value > -3 * judged.regret.standard_error
 
 
+def test_where_nothing_is_worth_its_price_there_is_no_share(pomdp: RoutingPOMDP) -> None:
+    bench = Bench.of(pomdp, 5.0, episodes=500, seed=1)
+    judged = bench.judge(bench.optimum)
+    assert judged.share is None
+    assert "no lead" in judged.in_short()
+    json.dumps(judged.document(), allow_nan=False)
+
+
 def test_the_bench_puts_the_optimum_at_one_and_the_threshold_at_zero(pomdp: RoutingPOMDP) -> None:
     bench = Bench.of(pomdp, LAM, episodes=20_000, seed=1)
-    assert bench.judge(bench.optimum).share.value == pytest.approx(1)
-    assert bench.judge(bench.threshold).share.value == pytest.approx(0)
+    shares = [bench.judge(returns).share for returns in (bench.optimum, bench.threshold)]
+    assert [share and share.value for share in shares] == [pytest.approx(1), pytest.approx(0)]
     assert bench.judge(bench.optimum).regret.value == 0
     assert bench.judge(bench.optimum).optimum.holds(bench.optimum_value)
     best = Catalogue(None).get(f"thr:{bench.best_threshold!r}")
@@ -184,6 +193,7 @@ def test_finishing_writes_what_was_judged(pomdp: RoutingPOMDP, tmp_path: Path) -
     training.forget(tmp_path / "agg")
     policy = LearnedPolicy.load(tmp_path / "agg")
     assert policy.table_hash == result.content_hash
+    assert result.judged.share is not None
     assert policy.provenance["judged"]["share"]["value"] == result.judged.share.value
     assert policy.provenance["inputs"] == {"pomdp": "here"}
 
