@@ -1,17 +1,16 @@
 """PRM scores of finished traces, written as they come: a killed run goes on where it was."""
 
-import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.appended import held_rows
 from inference.concurrency import for_each
 from inference.conversation import asked
 from inference.lock import exclusive
 from inference.scorers.base import Scorer, Scores
 from inference.solutions import Solution
 from kde.errors import InputError
-from kde.records import parse_lines
 from kde.traces import AnsweredTrace, LabelledTrace, ScoredTrace, sha256_of_text
 
 Scored = ScoredTrace | AnsweredTrace
@@ -122,18 +121,10 @@ def _check_same_text(task: ScoringTask, scored: Scored, out: Path) -> None:
 
 
 def _scored(path: Path, job: ScoringJob) -> dict[Hashable, Scored]:
-    """What is scored already. A kill can leave the last line unfinished: it is cut off, and scored again."""
-    if not path.exists() or not path.stat().st_size:
-        return {}
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if not whole:
-        raise InputError(
-            path, field="line 1", value=content[:80], remedy="this is no file of scores: choose another --out"
-        )
-    found = parse_lines(whole, job.kind, source=path)
-    for scored in found:
+    """What is scored already."""
+
+    def check(scored: Scored) -> None:
         if scored.prm != job.prm:
             raise InputError(path, field="prm", value=scored.prm, remedy=f"scores of {job.prm} go into another file")
-    os.truncate(path, len(whole))
-    return {scored.key: scored for scored in found}
+
+    return {scored.key: scored for scored in held_rows(path, job.kind, check, what="scores")}

@@ -1,15 +1,14 @@
 """Verifications of a run's answers on disk: one line each, gone on with where a process was stopped."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from inference.appended import held_rows
 from inference.baselines.self_verification import SelfVerifier, Verification
 from inference.concurrency import for_each
 from inference.lock import exclusive
 from inference.solutions import Solution
 from kde.errors import InputError
-from kde.records import parse_lines
 from kde.traces import sha256_of_text
 
 
@@ -28,12 +27,15 @@ async def verify_solutions(
         InputError: another process writes `out`, or it holds verifications of other answers or with another number of samples.
     """
     with exclusive(out.with_name(f".{out.name}.lock")):
-        found = {verified.problem_id: verified for verified in _held(out)}
         texts = {solution.problem_id: sha256_of_text(solution.problem, solution.steps) for solution in solutions}
-        for name, verified in found.items():
-            if (verified.samples, verified.text_sha256) != (verifier.samples, texts.get(name)):
+
+        def check(verified: Verification) -> None:
+            if (verified.samples, verified.text_sha256) != (verifier.samples, texts.get(verified.problem_id)):
                 remedy = "it was verified with other samples, or is another answer: choose another --out"
-                raise InputError(out, field="problem_id", value=name, remedy=remedy)
+                raise InputError(out, field="problem_id", value=verified.problem_id, remedy=remedy)
+
+        found = {row.problem_id: row for row in held_rows(out, Verification, check, what="verifications")}
+        for _ in found:
             on_verified()
         with out.open("ab") as stream:
 
@@ -47,13 +49,3 @@ async def verify_solutions(
             remaining = [solution for solution in solutions if solution.problem_id not in found]
             await for_each(remaining, work, concurrency=concurrency)
     return [found[solution.problem_id] for solution in solutions]
-
-
-def _held(path: Path) -> list[Verification]:
-    """What is there already. A kill can leave the last line unfinished: it is cut off, and verified again."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    os.truncate(path, len(whole))
-    return parse_lines(whole, Verification, source=path) if whole else []

@@ -111,6 +111,14 @@ async def test_a_file_goes_on_behind_a_torn_line_and_holds_one_set_of_answers(tm
             await verify_solutions(verifier, changed, out, concurrency=2)
 
 
+@pytest.mark.parametrize("content", ["notes", '{"problem_id": "a"}\nhalf a l'])
+async def test_a_file_of_something_else_is_refused_and_left_alone(content: str, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text(content)
+    with pytest.raises(InputError, match="line 1"):
+        await verify_solutions(SelfVerifier(Scripted(), 3, 0), [_solution("a")], tmp_path / "notes", concurrency=1)
+    assert (tmp_path / "notes").read_text() == content
+
+
 def test_a_study_reads_what_was_verified(tmp_path: Path) -> None:
     asked = [Problem(id=f"p{place}", problem="q", answer="1") for place in range(3)]
     plan = StudyPlan.asking(benchmark="b", problems=asked, models={}, fit=None, policies=(), seeds=(1, 0))
