@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from inference.evaluate.comparison import Comparison, PolicyMetrics
-from inference.evaluate.results import Results
+from inference.evaluate.results import Results, planner_milliseconds
 from kde.quality import Estimate
 
 
@@ -29,7 +29,6 @@ def summarise(episodes: Mapping[str, pl.DataFrame], *, seed: int) -> dict[str, A
 
 
 def _row(policy: str, metrics: PolicyMetrics, frame: pl.DataFrame) -> dict[str, Any]:
-    decisions = int(frame["steps"].list.eval(pl.element().struct.field("action").is_not_null()).list.sum().sum())
     return {
         "policy": policy,
         **_flat("accuracy", metrics.accuracy),
@@ -39,7 +38,7 @@ def _row(policy: str, metrics: PolicyMetrics, frame: pl.DataFrame) -> dict[str, 
         "weak_tokens": frame["weak_tokens"].mean(),
         "discarded_tokens": frame["discarded_tokens"].mean(),
         "seconds": frame["seconds"].mean(),
-        "planner_ms": 1000 * float(frame["planner_seconds"].sum()) / decisions if decisions else None,
+        "planner_ms": planner_milliseconds(frame),
     }
 
 

@@ -63,6 +63,12 @@ class Results:
         return Results(self.problems, between(self.correct), between(self.strong_tokens))
 
 
+def planner_milliseconds(episodes: pl.DataFrame) -> float | None:
+    """Mean wait for a decision, as the run saw it; None where nothing was decided."""
+    decisions = int(episodes["steps"].list.eval(pl.element().struct.field("action").is_not_null()).list.sum().sum())
+    return 1000 * float(episodes["planner_seconds"].sum()) / decisions if decisions else None
+
+
 def _by_problem(episodes: pl.DataFrame) -> pl.DataFrame:
     right = pl.col("correct").fill_null(value=False)
     means = right.cast(pl.Float64).mean(), pl.col("strong_tokens").cast(pl.Float64).mean()

@@ -11,6 +11,7 @@ from inference.evaluate.comparison import Comparison, FamilyMetrics, PolicyMetri
 from inference.evaluate.families import family_of, parameter_of
 from inference.evaluate.plan import StudyPlan
 from inference.evaluate.query_level import QueryLevel
+from inference.evaluate.results import planner_milliseconds
 from inference.evaluate.verifier import VerifierQuality
 from kde.quality import Estimate, Resamples
 from kde.samples import Array
@@ -94,7 +95,6 @@ def _policy(policy: str, metrics: PolicyMetrics, episodes: pl.DataFrame) -> dict
     seconds = episodes["seconds"].to_numpy()
     problems = np.unique(episodes["problem_id"].to_numpy(), return_inverse=True)[1].astype(np.int64)
     resamples = Resamples(problems, np.random.default_rng(0))
-    decided = int(episodes["steps"].list.eval(pl.element().struct.field("action").is_not_null()).list.sum().sum())
     return {
         "policy": policy,
         "family": family_of(policy),
@@ -102,7 +102,7 @@ def _policy(policy: str, metrics: PolicyMetrics, episodes: pl.DataFrame) -> dict
         "weak_tokens": episodes["weak_tokens"].mean(),
         "discarded_tokens": episodes["discarded_tokens"].mean(),
         "prm_calls": scored.mean(),
-        "planner_ms": 1000 * float(episodes["planner_seconds"].sum()) / decided if decided else None,
+        "planner_ms": planner_milliseconds(episodes),
         "seconds": _plain(resamples.mean(seconds)),
         "seconds_p95": float(np.quantile(seconds, 0.95)),
         "tokens_per_second": _plain(resamples.mean(decoded / seconds, seconds)),  # all tokens by all seconds
