@@ -14,7 +14,7 @@ from kde.samples import Array
 
 REGIONS = 100
 _ROUNDING = 1e-9
-"""A PGR of 0.5 that is computed as 0.49999999999999994 reaches 0.5."""
+"""A PGR of 0.5 that is computed as 0.49999999999999994 reaches 0.5, and a budget of 0.2 pays a cost of 0.20000000000000004."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class CostCurve:
 
     def pgr_within(self, c: float) -> float:
         """The PGR that a budget of c buys; past the sweep's last point, what that one has."""
-        return float(np.interp(c, self.c, self.pgr))
+        bought = self.pgr[np.searchsorted(self.c, c + _ROUNDING, side="right") - 1]
+        return float(max(np.interp(c, self.c, self.pgr), bought))
 
     def delta_ibc(self) -> float:
         """IBC / IBC_base - 1, averaged over 100 equal performance regions between M_w and M_s; the base is M_s alone.

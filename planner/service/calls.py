@@ -58,7 +58,12 @@ class CallRules:
 
     @asynccontextmanager
     async def open(self, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[OpenCall]:
-        """The rules applied to one call; a deadline that the client set is gRPC's own business."""
+        """The rules applied to one call; a deadline that the client set is gRPC's own business.
+
+        Metadata goes ahead of everything: sent with the first message, it would be sent again by a refusal that comes before gRPC has
+        said that this message is out, gRPC would not take that, and the call would stay open.
+        """
+        await context.send_initial_metadata(())
         leaving = asyncio.create_task(self.draining.wait())
         unlimited = context.time_remaining() is not None
         deadline = None if unlimited else asyncio.get_running_loop().time() + self.longest

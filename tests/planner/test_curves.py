@@ -19,6 +19,11 @@ def test_cpt_is_linear_between_the_envelopes_points() -> None:
     assert [curve.pgr_within(c) for c in (0, 0.15, 0.3, 1)] == pytest.approx([0, 0.5, 0.7, 0.9])
 
 
+def test_a_budget_pays_what_costs_as_much_but_for_rounding() -> None:
+    assert CostCurve.of([0.1 + 0.2], [0.5]).pgr_within(0.3) == pytest.approx(0.5)
+    assert CostCurve.of([0.01, 0.010000000000000002], [0.0, 1.0]).pgr_within(0.01) == pytest.approx(1.0)
+
+
 def test_mixing_the_two_models_at_random_gains_nothing() -> None:
     assert CostCurve.of([0.5, 1.0], [0.5, 1.0]).delta_ibc() == pytest.approx(0)
     assert CostCurve.of([0.25, 0.5], [0.5, 1.0]).delta_ibc() == pytest.approx(1)

@@ -107,3 +107,19 @@ async def test_a_stream_without_a_deadline_gets_one(table_directory: Path) -> No
             await patient.write(pb.RouteTraceRequest(sequence=1, proposal=request()))
             assert await patient.read() is not aio.EOF
             patient.cancel()
+
+
+async def test_a_client_that_does_not_read_is_told_all_the_same(
+    table_directory: Path, saved_table: PolicyTable
+) -> None:
+    narrow = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]  # so that the first message fills it
+    with serving(table_directory, "--call-seconds", "0.3") as server:
+        async with aio.insecure_channel(server.address, options=narrow) as channel, asyncio.timeout(20):
+            stream = pb_grpc.PlannerServiceStub(channel).GetTable(
+                pb.GetTableRequest(table_hash=saved_table.content_hash)
+            )
+            await asyncio.sleep(0.6)
+            with pytest.raises(aio.AioRpcError) as caught:
+                [piece async for piece in stream]
+            assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert "0.3 s" in (caught.value.details() or "")
