@@ -3,7 +3,7 @@
 The price lambda is not part of it: one description is solved for many prices at once, and `planner.explicit` joins it with one of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -100,6 +100,18 @@ class RoutingPOMDP:
     def observation_cells(self) -> Array:
         """Observation function that the filter reads scores through, [3, n_m, n_r]."""
         return self.filter.observation_cells(self.cells)
+
+    def coarser(self, factor: int) -> Self:
+        """The same problem seen through square blocks of factor x factor cells.
+
+        Raises:
+            InputError: the cells do not make up whole blocks.
+        """
+        _, n_m, n_r = self.cells.shape
+        if factor < 1 or n_m % factor or n_r % factor:
+            raise InputError("POMDP", field="factor", value=factor, remedy=f"a divisor of {n_m} and {n_r} cells")
+        blocks = self.cells.reshape(3, n_m // factor, factor, n_r // factor, factor)
+        return replace(self, cells=blocks.sum(axis=(2, 4)))
 
     def next_classes(self, q: ArrayLike, step: int, *, regenerated: bool) -> Array:
         """Class probabilities of the proposal of step `step` after an accepted prefix that is right with q: [..., 3].

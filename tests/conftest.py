@@ -20,7 +20,8 @@ from planner.table import PolicyTable, tabulate
 ROOT = Path(__file__).parent.parent
 REFERENCE = Path(os.environ.get("TRIM_DATA", ROOT.parent / "shared" / "data"))
 
-settings.register_profile("trim", deadline=None, max_examples=50)
+settings.register_profile("trim", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("trim")
 
 

@@ -25,6 +25,8 @@ from planner.table import PolicyTable
 
 EVALUATION_SEED = 2
 """Stream of the lab problems that policies are compared on; no planner is fitted on them."""
+CELL = 0.05
+"""Side of the cells of scores, as the paper has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ async def run_demo(settings: DemoSettings, progress: Progress) -> DemoResult:
     out, problems = settings.out, lab_problems(settings.evaluation, seed=EVALUATION_SEED)
     async with open_fleet(settings.fleet, out / "logs") as fleet:
         runner = CellRunner(settings.fleet, fleet, Limits(settings.max_steps), settings.concurrency, progress)
-        model, table = await LabPlanning(out, settings.calibration, settings.lambdas).prepare(runner)
+        model, table = await LabPlanning(out, settings.calibration, settings.lambdas, CELL).prepare(runner)
         async with (
             planner_process(out / "table", log=out / "logs" / "planner.log") as address,
             PlannerClient(address) as planner,

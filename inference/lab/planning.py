@@ -35,12 +35,14 @@ class LabPlanning:
         out: directory of the observation model, the dynamics and the table.
         problems: how many problems the two generators solve for it.
         lambdas: prices of the table, reward per strong token.
+        cell: side of the observation model's cells.
         mix: of the problems' operations.
     """
 
     out: Path
     problems: int
     lambdas: Sequence[float]
+    cell: float
     mix: Mix = Mix.STANDARD
 
     async def prepare(self, runner: CellRunner) -> tuple[ObservationModel, PolicyTable]:
@@ -65,8 +67,8 @@ class LabPlanning:
         await score_traces(runner.fleet.scorer, job, scores, on_trace=lambda: runner.progress.advance(task))
         runner.progress.update(task, completed=len(traces))
         samples = class_samples(match_scores(traces, read_records(scores, ScoredTrace), source=str(scores)))
-        origin = provenance({"labels": labels, "scores": scores}, {"bandwidth": "scott", "cell": 0.05})
-        model = fit_observation_model(samples, provenance=origin)
+        origin = provenance({"labels": labels, "scores": scores}, {"bandwidth": "scott", "cell": self.cell})
+        model = fit_observation_model(samples, cell=self.cell, provenance=origin)
         model.save(self.out / "model")
         return model
 

@@ -74,3 +74,14 @@ def test_bad_json_names_its_field(pomdp: RoutingPOMDP, change: dict[str, Any], f
 def test_accuracies_by_step_are_one_for_each_step(pomdp: RoutingPOMDP) -> None:
     assert pomdp.weak_by_step.tolist() == [0.85] * 6
     assert replace(pomdp, p_weak=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)).weak_by_step.tolist() == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+def test_coarser_cells_hold_what_their_blocks_held(pomdp: RoutingPOMDP) -> None:
+    coarse = pomdp.coarser(5)
+    assert coarse.cells.shape == (3, 2, 2)
+    assert coarse.cells[2, 1, 0] == pytest.approx(pomdp.cells[2, 5:, :5].sum())
+    assert replace(coarse, cells=pomdp.cells).to_json() == pomdp.to_json()
+    assert pomdp.coarser(1).to_json() == pomdp.to_json()
+    for factor in (0, 3):
+        with pytest.raises(InputError, match="factor"):
+            pomdp.coarser(factor)
