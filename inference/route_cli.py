@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 from inference.ending import Limits
 from inference.engines.settings import EnginesFile
 from inference.episode import EpisodeSettings
-from inference.evaluate.calibrated_policy import policy_named
+from inference.evaluate.calibrated_policy import CalibratedPolicy, calibrated_at
 from inference.fleet import EngineKind, engines_at, open_fleet
 from inference.lab.language import Mix
 from inference.lab.planner import lab_planner
@@ -177,10 +177,10 @@ def run(
 ) -> None:
     """Solve problems step by step under one policy."""
     problems, engines = asked.read(seed, lab=models.lab), models.settings()
-    settings = EpisodeSettings(
-        policy_named(policy), seed, lengths.limits(), fingerprint_of(engines.describe()), prefill
-    )
-    job = _Job(problems, settings, engines, deciding, out, concurrency, lab=models.lab)
+    calibrated = calibrated_at(policy)
+    chosen = policy if calibrated is None else calibrated.policy
+    settings = EpisodeSettings(chosen, seed, lengths.limits(), fingerprint_of(engines.describe()), prefill)
+    job = _Job(problems, settings, calibrated, engines, deciding, out, concurrency, lab=models.lab)
     session = asyncio.run(job.finish())
     _report(out, session, as_json=as_json)
 
@@ -189,6 +189,7 @@ def run(
 class _Job:
     problems: Sequence[Problem]
     settings: EpisodeSettings
+    calibrated: CalibratedPolicy | None
     engines: EnginesFile
     deciding: Deciding
     out: Path
@@ -201,7 +202,10 @@ class _Job:
         alone = self.lab and deciding.server is None and deciding.tables is None
         own = lab_planner(self.settings.policy) if alone else LocalPlanner(None)
         async with open_planner(deciding.server, deciding.tables, fallback=deciding.fallback, otherwise=own) as planner:
-            run = Run(self.out, await describe_run(planner, self.settings, self.engines.describe()), self.problems)
+            described = await describe_run(planner, self.settings, self.engines.describe())
+            if self.calibrated is not None:
+                self.calibrated.check_table(described["table"])
+            run = Run(self.out, described, self.problems)
             remaining = len(run.remaining())
             if not remaining:
                 return None

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kde.artefact import replace_file
-from kde.errors import ArtefactError
+from kde.errors import ArtefactError, InputError
 from planner.calibrate import Target
 
 AT = "@"
@@ -88,6 +88,18 @@ class CalibratedPolicy(BaseModel):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, (self.model_dump_json(indent=2) + "\n").encode())
 
+    def check_table(self, table_hash: str) -> None:
+        """Accept the table that is to decide.
+
+        Raises:
+            InputError: it is not one that the policy was calibrated with.
+        """
+        if table_hash not in (self.table_hashes or ("",)):
+            remedy = (
+                f"{self.policy} was calibrated with {' and '.join(self.table_hashes)}: name its directory by --tables"
+            )
+            raise InputError("route", field="table", value=table_hash, remedy=remedy)
+
     @classmethod
     def load(cls, path: Path) -> "CalibratedPolicy":
         """Read a file.
@@ -102,10 +114,10 @@ class CalibratedPolicy(BaseModel):
             raise ArtefactError(path, f"cannot be read ({told})", remedy="name what `trim calibrate` wrote") from error
 
 
-def policy_named(text: str) -> str:
-    """A policy id: `text` itself, or after an @ the file that says it.
+def calibrated_at(policy: str) -> CalibratedPolicy | None:
+    """The calibrated policy in the file behind an @; None where `policy` is an id itself.
 
     Raises:
         ArtefactError: the file is not one of ours.
     """
-    return CalibratedPolicy.load(Path(text.removeprefix(AT))).policy if text.startswith(AT) else text
+    return CalibratedPolicy.load(Path(policy.removeprefix(AT))) if policy.startswith(AT) else None

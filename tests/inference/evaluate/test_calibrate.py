@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from inference.evaluate.calibrate_cli import app
-from inference.evaluate.calibrated_policy import CalibratedPolicy, policy_named
+from inference.evaluate.calibrated_policy import CalibratedPolicy, calibrated_at
 from inference.evaluate.calibration import halves
+from inference.route_cli import app as route
 from kde.errors import ArtefactError, InputError
 from tests.inference.evaluate.made_studies import make_study
 
@@ -124,11 +125,29 @@ def test_halves_do_not_overlap_and_go_by_the_problems_alone() -> None:
 def test_the_file_says_the_policy_to_route_by(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "p.json"
     calibrate(study, capsys, place, "--family", "thr", "--target-cost", "0.32")
-    assert policy_named(f"@{place}") == CalibratedPolicy.load(place).policy == "thr:0.32"
-    assert policy_named("thr:0.5") == "thr:0.5"
+    calibrated = calibrated_at(f"@{place}")
+    assert calibrated == CalibratedPolicy.load(place)
+    assert calibrated is not None
+    assert calibrated.policy == "thr:0.32"
+    calibrated.check_table("")
+    assert calibrated_at("thr:0.5") is None
     place.write_text(place.read_text().replace('"wanted"', '"wished"'))
     with pytest.raises(ArtefactError, match="name what `trim calibrate` wrote"):
-        policy_named(f"@{place}")
+        calibrated_at(f"@{place}")
+
+
+def test_only_the_table_that_it_was_calibrated_with_may_decide(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "p.json"
+    calibrate(study, capsys, place, "--family", "pomdp", "--target-cost", "0.4")
+    calibrated = CalibratedPolicy.load(place)
+    for table_hash in calibrated.table_hashes:
+        calibrated.check_table(table_hash)
+    asked = ["--lab", "--problems", "1", "--policy", f"@{place}", "--out", str(tmp_path / "run")]
+    with pytest.raises(InputError, match="calibrated with table: name its directory by --tables"):
+        route(asked, result_action="return_value")
+    assert not (tmp_path / "run").exists()
 
 
 def test_people_get_a_table(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
