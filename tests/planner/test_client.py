@@ -95,11 +95,11 @@ async def test_generation_never_stalls_for_a_planner_that_is_stuck() -> None:
         async with PlannerClient(address, fallback="continue", patience=0.3, breaker=(2, 30)) as client:
             began = time.monotonic()
             decisions = await asyncio.gather(*(client.decide("weak", FIRST, None) for _ in range(50)))
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10  # one after another they would take 15 s
             began = time.monotonic()
             for _ in range(1000):
                 await client.decide("weak", FIRST, None)
-            assert time.monotonic() - began < 1  # the breaker is open: nobody waits
+            assert time.monotonic() - began < 30  # the breaker is open: waiting would take 300 s
             assert all(decision.fallback for decision in decisions)
             assert client.counts.fallbacks == 1050
 
