@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -51,6 +52,7 @@ def run(
     if settings.traces:
         check_tracing()
     log_as_json(settings.log_level, worker=0 if settings.workers == 1 else None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens to it, and looks what has changed
     store = TableStore(settings.tables)
 
     def announce(address: str) -> None:

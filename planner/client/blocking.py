@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from planner.client.aio import Counts, PlannerClient
+from planner.client.errors import PlannerUnavailableError
 from planner.decision import Carry, Decision, Proposal
 from planner.v1 import planner_pb2 as pb
 
@@ -59,17 +61,29 @@ class SyncPlannerClient:
         return self._run(self._client.list_policies())
 
     def close(self) -> None:
-        """Finish what is waiting, close the channels and end the thread."""
+        """Finish what is waiting, close the channels and end the thread; threads that still ask get PlannerUnavailableError."""
         self._run(self._client.close())
         self._end()
 
     def _run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except CancelledError as error:
+            raise PlannerUnavailableError("the planner's client was closed before an answer came") from error
 
     def _end(self) -> None:
+        self._run(_cancel_the_rest())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_the_rest() -> None:
+    """Other threads wait for these, and would for ever once the loop stands still."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 async def _make(server: str | Sequence[str], options: dict[str, Any]) -> PlannerClient:

@@ -44,7 +44,7 @@ class Breaker:
 
     def failed(self) -> None:
         """A call was not answered."""
-        if not self.closed:
+        if self._trial:  # calls that were under way when it opened say nothing new
             self._wait = min(2 * self._wait, _LONGEST)
         self._in_a_row += 1
         self._trial = False

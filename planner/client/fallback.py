@@ -105,8 +105,9 @@ class Fallback:
             self._not_before = time.monotonic() + _RETRY_SECONDS
             log.warning("the table of the fallback could not be fetched: %s", error)
             return
-        kept = list(self._catalogues.items())[-1:]  # the one before may still be what a policy was last decided by
-        self._catalogues = {**dict(kept), table_hash: catalogue}
+        before, wanted = list(self._catalogues), set(self._hashes.values())
+        kept = wanted.union(before[-1:])  # replicas may still decide by the one before, while tables are rolled out
+        self._catalogues = {each: self._catalogues[each] for each in before if each in kept} | {table_hash: catalogue}
 
 
 async def _gather(table_hash: str, fetch: Callable[[str], AsyncIterable[pb.GetTableResponse]]) -> dict[str, bytearray]:

@@ -61,12 +61,7 @@ class AdminServicer:
             lam = _wanted_lam(request)
             if not request.table_hash:
                 raise InputError("request", field="table_hash", value="", remedy="name the version to activate")
-            with self._changing() as (offer, active):
-                table = offer.tables.get(request.table_hash)
-                if table is None or all(entry.lam != lam for entry in table.entries):
-                    remedy = f"no table of the folder has this hash and lambda {lam!r}: build it first"
-                    raise UnknownPolicyError("request", field="table_hash", value=request.table_hash, remedy=remedy)
-                ActivePolicies(tables={**active.tables, lam: request.table_hash}).save(self._store.directory)
+            await asyncio.to_thread(self._activate, lam, request.table_hash)
             await self._store.reload()
             log.info("policy activated", extra={"lambda": lam, "table_hash": request.table_hash})
             return pb.ActivatePolicyResponse(policies=policy_messages(self._store.catalogue))
@@ -79,13 +74,7 @@ class AdminServicer:
         """Take a policy off the offer."""
         async with refusing(self._metrics, "RetirePolicy", context):
             lam = _wanted_lam(request)
-            with self._changing() as (_, active):
-                if lam not in active.tables:
-                    known = ", ".join(f"{each!r}" for each in active.tables)
-                    remedy = f"on offer are {known}"
-                    raise UnknownPolicyError("request", field="lam", value=lam, remedy=remedy)
-                left = {each: table_hash for each, table_hash in active.tables.items() if each != lam}
-                ActivePolicies(tables=left).save(self._store.directory)
+            await asyncio.to_thread(self._retire, lam)
             await self._store.reload()
             log.info("policy retired", extra={"lambda": lam})
             return pb.RetirePolicyResponse(policies=policy_messages(self._store.catalogue))
@@ -127,11 +116,27 @@ class AdminServicer:
             finally:
                 next_stage.cancel()
             table_hash = str(told["table_hash"])
-            self._keep(build.directory, order.lam, table_hash)
+            await asyncio.to_thread(self._keep, build.directory, order.lam, table_hash)
         await self._store.reload()
         policy = policy_message(self._store.offer.tables[table_hash], order.lam)
         log.info("policy built", extra={"lambda": order.lam, "table_hash": table_hash})
         await tell(pb.BUILD_STAGE_DONE, policy=policy)
+
+    def _activate(self, lam: float, table_hash: str) -> None:
+        with self._changing() as (offer, active):
+            table = offer.tables.get(table_hash)
+            if table is None or all(entry.lam != lam for entry in table.entries):
+                remedy = f"no table of the folder has this hash and lambda {lam!r}: build it first"
+                raise UnknownPolicyError("request", field="table_hash", value=table_hash, remedy=remedy)
+            ActivePolicies(tables={**active.tables, lam: table_hash}).save(self._store.directory)
+
+    def _retire(self, lam: float) -> None:
+        with self._changing() as (_, active):
+            if lam not in active.tables:
+                known = ", ".join(f"{each!r}" for each in active.tables)
+                raise UnknownPolicyError("request", field="lam", value=lam, remedy=f"on offer are {known}")
+            left = {each: table_hash for each, table_hash in active.tables.items() if each != lam}
+            ActivePolicies(tables=left).save(self._store.directory)
 
     def _keep(self, built: Path, lam: float, table_hash: str) -> None:
         """Move a finished table into the folder; what is on offer stays as it is."""
@@ -149,7 +154,7 @@ class AdminServicer:
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[Offer, ActivePolicies]]:
-        """What the folder holds and offers now, while no other process changes it."""
+        """What the folder holds and offers now, while no other process changes it. It waits and reads: for threads only."""
         self._check_folder()
         with (self._store.directory / f".{ACTIVE_FILE}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -59,16 +59,18 @@ class Build:
 async def running_build(order: BuildOrder, folder: Path) -> AsyncIterator[Build]:
     """Start a build below `folder`; when the block is left, by whatever way, the process and its files are gone."""
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=folder))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "planner.service.build_worker"),
-        *(str(order.table), repr(order.lam), repr(order.gap), str(scratch / "table")),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
     try:
-        yield Build(process, scratch / "table")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "planner.service.build_worker"),
+            *(str(order.table), repr(order.lam), repr(order.gap), str(scratch / "table")),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield Build(process, scratch / "table")
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await asyncio.shield(process.wait())
     finally:
-        if process.returncode is None:
-            process.kill()
-        await asyncio.shield(process.wait())
         shutil.rmtree(scratch, ignore_errors=True)

@@ -25,6 +25,8 @@ LoggedDecision = tuple[str, Proposal, Carry | None, Decision]
 """Policy id, what was shown, what was carried, what was decided."""
 
 _WAITING = 10_000
+_WAITING_LINES = 100_000
+"""Batches wait as columns, some hundred bytes a line: calls and lines in the queue both have an end."""
 _RETRY_SECONDS = 1.0
 _LEAVE_SECONDS = 2.0
 
@@ -55,7 +57,10 @@ class DecisionLog:
 
     def __init__(self, settings: LogSettings, worker: int) -> None:
         self._settings, self._worker = settings, worker
-        self._queue: queue.Queue[tuple[float, Callable[[], Iterable[LoggedDecision]]] | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[float, Callable[[], Iterable[LoggedDecision]], int] | None] = queue.Queue(
+            _WAITING
+        )
+        self._handed_over = self._taken = 0  # lines, each counted by one thread only
         self._stream: IO[bytes] | None = None
         self._failing_until = 0.0
         self.written = self.dropped = 0
@@ -72,8 +77,12 @@ class DecisionLog:
 
     def put_many(self, rows: Callable[[], Iterable[LoggedDecision]], count: int) -> None:
         """Hand over sampled decisions that the writer puts in words itself; never waits."""
+        if self._handed_over - self._taken >= _WAITING_LINES:
+            self.dropped += count
+            return
         try:
-            self._queue.put_nowait((time.time(), rows))
+            self._queue.put_nowait((time.time(), rows, count))
+            self._handed_over += count
         except queue.Full:
             self.dropped += count
 
@@ -85,8 +94,9 @@ class DecisionLog:
 
     def _run(self) -> None:
         while (waiting := self._queue.get()) is not None:
-            at, rows = waiting
+            at, rows, count = waiting
             lines = [json.dumps(record(at, *row)) + "\n" for row in rows()]
+            self._taken += count
             self._write("".join(lines).encode(), len(lines))
         if self._stream is not None:
             self._stream.close()
@@ -114,7 +124,7 @@ class DecisionLog:
     def _open(self) -> IO[bytes]:
         """The newest file if it has room, else the next; the oldest beyond the number to keep go."""
         self._settings.directory.mkdir(parents=True, exist_ok=True)
-        mine = sorted(self._settings.directory.glob(f"decisions-{self._worker}-*.jsonl"))
+        mine = sorted(self._settings.directory.glob(f"decisions-{self._worker}-{'[0-9]' * 8}.jsonl"))
         if mine and mine[-1].stat().st_size < self._settings.file_bytes:
             newest = mine[-1]
         else:

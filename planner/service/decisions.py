@@ -116,6 +116,8 @@ class DecisionDesk:
         for place, policy in enumerate(batch.policy_ids):
             rows = slice(None) if len(batch.policy_ids) == 1 else batch.policies == place
             actions, beliefs = batch.decisions.actions[rows], batch.decisions.beliefs[rows]
+            if not actions.any():  # nothing was decided, perhaps because there is no such policy: it needs no label
+                continue
             self.metrics.decided_many(policy, actions, beliefs[believing[rows]])
         if self.decision_log is not None:
             chosen = [row for row in np.flatnonzero(batch.decisions.actions).tolist() if self.decision_log.sampled()]

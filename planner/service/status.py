@@ -15,6 +15,9 @@ from planner.v1 import planner_pb2 as pb
 
 DOMAIN = "planner.v1"
 
+_LONGEST_MESSAGE = 1500
+"""Characters. A status travels as metadata, thrice over, and gRPC takes 8 KiB of those: beyond it clients see another status."""
+
 
 class OverloadedError(TrimError):
     """Too many calls are waiting; `retry_after` says in how many seconds to ask again."""
@@ -75,7 +78,8 @@ def code_name(error: TrimError) -> str:
 def status_of(error: TrimError) -> Status:
     """The status of an error: code, its one-line message, ErrorInfo, and BadRequest or RetryInfo."""
     code, reason = _classify(error)
-    status = Status(code=code, message=str(error))
+    message = str(error) if len(str(error)) <= _LONGEST_MESSAGE else f"{str(error)[: _LONGEST_MESSAGE - 3]}..."
+    status = Status(code=code, message=message)
     _attach(
         status,
         details.ErrorInfo(
@@ -85,7 +89,7 @@ def status_of(error: TrimError) -> Status:
         ),
     )
     if isinstance(error, InputError):
-        violation = details.BadRequest.FieldViolation(field=error.field, description=str(error), reason=reason)
+        violation = details.BadRequest.FieldViolation(field=error.field, description=message, reason=reason)
         _attach(status, details.BadRequest(field_violations=[violation]))
     if isinstance(error, OverloadedError):
         delay = Duration()

@@ -107,11 +107,9 @@ class TableStore:
         found = []
         try:
             places = artefact_places(self._directory)
-        except TrimError:
-            places = {}
-        files = [
-            file for kind in KINDS for place in places.get(kind, ()) for file in sorted(place.glob(f"{kind.name}.*"))
-        ]
+            files = [file for kind in KINDS for place in places[kind] for file in sorted(place.glob(f"{kind.name}.*"))]
+        except (TrimError, OSError):  # nothing is there, or it goes away at this very moment
+            files = []
         for path in (self._directory / ACTIVE_FILE, *files):
             try:
                 stat = path.stat()

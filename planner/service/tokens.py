@@ -86,9 +86,10 @@ class TokenInterceptor(aio.ServerInterceptor):
     ) -> Any:
         """The handler, or one that refuses."""
         handler = await continuation(handler_call_details)
-        service = handler_call_details.method.split("/")[1]
-        tokens = self._required.get(service)
-        if handler is None or tokens is None:
+        if handler is None:  # the path of no method of ours: it may have no slash at all
+            return None
+        tokens = self._required.get(handler_call_details.method.split("/")[1])
+        if tokens is None:
             return handler
         headers = [value for key, value in handler_call_details.invocation_metadata or () if key == "authorization"]
         if len(headers) == 1 and tokens.accepts(str(headers[0])):

@@ -20,8 +20,10 @@ from kde.errors import InputError
 from planner.client import PlannerClient, PlannerRefusedError, PlannerUnavailableError, Security, SyncPlannerClient
 from planner.client.breaker import Breaker
 from planner.decision import Action, Carry, Decision, Proposal
+from planner.exact import solve_exact
 from planner.local import LocalPlanner
-from planner.table import PolicyTable
+from planner.pomdp import RoutingPOMDP
+from planner.table import PolicyTable, tabulate
 from tests.planner.servers import FIRST, free_ports, metrics, serving, start, until
 
 SECOND = Proposal(2, 0.4, 0.9, 30, final=False)
@@ -231,6 +233,50 @@ def test_a_breaker_opens_tries_and_closes() -> None:
     breaker.succeeded()
     assert breaker.allows()
     assert breaker.closed
+
+
+def test_calls_that_fail_together_open_a_breaker_for_its_first_wait_only() -> None:
+    breaker = Breaker(failures=5, cool_down=0.5)
+    for _ in range(64):
+        breaker.started()
+    for _ in range(64):
+        breaker.failed()
+    assert 0.3 < breaker.opens_in <= 0.6
+
+
+def test_closing_a_blocking_client_lets_go_of_threads_that_ask() -> None:
+    client = SyncPlannerClient("127.0.0.1:1")
+    outcomes: list[Exception] = []
+
+    def work() -> None:
+        try:
+            client.decide("weak", FIRST, None)
+        except PlannerUnavailableError as error:
+            outcomes.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    time.sleep(0.3)  # it waits to ask again
+    client.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert "closed" in str(outcomes[0])
+
+
+async def test_a_fallback_holds_the_tables_of_all_its_policies(pomdp: RoutingPOMDP, tmp_path: Path) -> None:
+    policies = {f"pomdp:{lam}": lam for lam in (0.001, 0.003, 0.005)}
+    for policy, lam in policies.items():
+        tabulate(pomdp, solve_exact(pomdp, [lam])).save(tmp_path / policy)
+    with serving(tmp_path) as server:
+        async with PlannerClient(server.address, fallback="table", patience=0.5, attempts=1) as client:
+            async with asyncio.timeout(15):
+                while not client.ready_to_fall_back:
+                    answered = {policy: await client.decide(policy, FIRST, None) for policy in policies}
+                    await asyncio.sleep(0.05)
+            server.process.terminate()
+            await asyncio.to_thread(server.process.wait)
+            alone = {policy: await client.decide(policy, FIRST, None) for policy in policies}
+    assert alone == {policy: replace(decision, fallback=True) for policy, decision in answered.items()}
 
 
 def test_the_client_needs_neither_numerics_nor_time_to_import() -> None:

@@ -1,6 +1,7 @@
 """Policies built, activated and retired while the server answers."""
 
 import asyncio
+import fcntl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from grpc import aio
 from planner.client import PlannerClient, PlannerRefusedError
 from planner.exact import solve_exact
 from planner.pomdp import RoutingPOMDP
+from planner.service.builds import BuildOrder, running_build
 from planner.table import PolicyTable, tabulate
 from planner.v1 import admin_pb2 as pb
 from planner.v1 import admin_pb2_grpc as pb_grpc
@@ -158,3 +160,38 @@ async def test_admin_tokens_are_others(built: Path, tmp_path: Path) -> None:
                     )
                 outcomes.append(caught.value.code())
     assert outcomes == [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.NOT_FOUND]
+
+
+async def test_decisions_do_not_wait_for_others_who_change_the_folder(
+    admin_server: Server, stub: "pb_grpc.PolicyAdminServiceAsyncStub", built: Path
+) -> None:
+    async with PlannerClient(admin_server.address, attempts=1, deadline=5) as client:
+        table_hash = (await client.decide("pomdp:0.002", FIRST, None)).table_hash
+        with (built / ".active.json.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            changing = asyncio.ensure_future(
+                stub.ActivatePolicy(pb.ActivatePolicyRequest(lam=0.002, table_hash=table_hash))
+            )
+            await asyncio.sleep(0.2)
+            await client.decide("pomdp:0.002", FIRST, None)
+            assert not changing.done()
+        assert [policy.lam for policy in (await changing).policies] == [0.002]
+
+
+async def test_a_build_that_is_cancelled_as_it_starts_leaves_no_files(tmp_path: Path) -> None:
+    for _ in range(3):
+        building = asyncio.ensure_future(_enter(BuildOrder(tmp_path, 0.002, 1e-4), tmp_path))
+        await asyncio.sleep(0)  # its directory is there, its process is being started
+        assert _files(tmp_path)
+        building.cancel()
+        await asyncio.gather(building, return_exceptions=True)
+        assert not _files(tmp_path)
+
+
+async def _enter(order: BuildOrder, folder: Path) -> None:
+    async with running_build(order, folder):
+        raise AssertionError("it was cancelled before")
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())

@@ -13,6 +13,8 @@ from grpc_status import rpc_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kde.errors import InputError
+from planner.service.status import status_of
 from planner.v1 import planner_pb2 as pb
 from planner.v1 import planner_pb2_grpc as pb_grpc
 from tests.planner.servers import request, serving
@@ -205,3 +207,11 @@ async def test_old_connections_are_replaced_and_stuck_calls_end_with_them(table_
             while not stuck.done():
                 assert (await stub.Decide(request())).action
             assert await stuck.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_long_message_fits_into_what_clients_take_of_metadata() -> None:
+    error = InputError("policy table", field="lambda", value=1, remedy="it was built for " + "0.0123, " * 3000)
+    status = rpc_status.to_status(status_of(error))
+    sent = [status.details.encode(), *(value for _, value in status.trailing_metadata)]
+    assert sum(map(len, sent)) * 4 / 3 < 8192
+    assert status.details.startswith("policy table: lambda is 1")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from planner.client import PlannerClient, PlannerRefusedError
 from planner.decision import Action, Carry, Decision, Proposal
 from planner.policies.catalogue import Catalogue
 from planner.replay import replay
+from planner.service.decision_log import DecisionLog, LoggedDecision, LogSettings
 from planner.table import PolicyTable
 from planner.v1 import planner_pb2 as pb
 from planner.v1 import planner_pb2_grpc as pb_grpc
@@ -167,6 +170,49 @@ async def test_a_full_disk_loses_log_lines_and_nothing_else(table_directory: Pat
         assert read["trim_decision_log_lines_total", "dropped"] == 300
         assert read["trim_decision_log_lines_total", "written"] == 0
     assert server.said("decisions are not logged")[0]["error"] == "No space left on device"
+
+
+async def test_policies_that_there_are_not_take_no_labels(table_directory: Path) -> None:
+    with serving(table_directory, "--metrics", f"127.0.0.1:{PORT}") as server:
+        async with aio.insecure_channel(server.address) as channel:
+            stub = pb_grpc.PlannerServiceStub(channel)
+            row: dict[str, Any] = {
+                "steps": [1],
+                "earlier": [1],
+                "newest": [0.4],
+                "token_counts": [1],
+                "finals": [False],
+            }
+            for turn in range(4):
+                names = [f"none-{turn}-{place}" for place in range(64)]
+                await stub.DecideBatch(pb.DecideBatchRequest(policy_ids=names, policies=[0], **row))
+            await stub.Decide(request())
+        read = await asyncio.to_thread(metrics, PORT)
+        assert {key[2] for key in read if key[0] == "trim_decisions_total"} == {"pomdp:0.002"}
+
+
+def test_a_log_that_is_slow_holds_so_many_lines_and_no_more(tmp_path: Path) -> None:
+    log, disk = DecisionLog(LogSettings(tmp_path, 1, 2**20, 2), 0), threading.Event()
+
+    def rows() -> Iterator[LoggedDecision]:
+        disk.wait()
+        return iter(())
+
+    for _ in range(50):
+        log.put_many(rows, 4096)
+    assert 20 * 4096 < log.dropped < 40 * 4096
+    disk.set()
+    log.close()
+
+
+def test_strange_files_beside_the_log_stop_nothing(tmp_path: Path, catalogue: Catalogue) -> None:
+    strange = tmp_path / "decisions-0-kept.jsonl"
+    strange.write_text("x" * 2000)
+    log = DecisionLog(LogSettings(tmp_path, 1, 1024, 2), 0)
+    log.put("weak", FIRST, None, catalogue.get("weak").decide(FIRST, None))
+    log.close()
+    assert (log.written, log.dropped) == (1, 0)
+    assert strange.exists()
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):

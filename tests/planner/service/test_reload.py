@@ -5,15 +5,22 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from planner.client import PlannerClient
 from planner.decision import Decision
 from planner.local import LocalPlanner
+from planner.service import tables
+from planner.service.tables import TableStore
 from planner.table import PolicyTable
-from tests.planner.servers import FIRST, free_ports, metrics, serving, swap, until
+from tests.planner.servers import FIRST, TRIM, free_ports, metrics, serving, swap, until
 
 
 @asynccontextmanager
@@ -139,3 +146,39 @@ async def test_a_folder_of_tables_is_one_offer(table: PolicyTable, other_directo
             assert {policy.lam: policy.table_hash for policy in await client.list_policies()} == hashes
     (refusal,) = server.said("tables refused, the old ones serve on")
     assert "both answer for it" in refusal["error"]
+
+
+def test_a_folder_that_goes_away_while_it_is_looked_at_is_looked_at_again(
+    table_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap(tmp_path, table_directory)
+    store = TableStore(tmp_path)
+
+    def gone(_: Path) -> NoReturn:
+        raise FileNotFoundError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "artefact_places", gone)
+        assert not store.settled()
+    assert not store.settled()
+    assert not store.stale
+
+
+def test_a_hang_up_while_tables_are_first_read_ends_nothing(table_directory: Path, tmp_path: Path) -> None:
+    swap(tmp_path, table_directory)
+    slow, content = tmp_path / "table.json", (table_directory / "table.json").read_bytes()
+    slow.unlink()
+    os.mkfifo(slow)
+    command = [*TRIM, "serve", "--tables", str(tmp_path), "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    with slow.open("wb") as pipe:  # the server reads
+        swap(tmp_path, table_directory)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        assert process.poll() is None
+        pipe.write(content)
+    assert process.stdout.readline().startswith(b"planner ready")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0

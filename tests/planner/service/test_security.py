@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from grpc import aio
 
 from kde.errors import InputError
 from planner.client import PlannerClient, PlannerRefusedError, PlannerUnavailableError, Security
@@ -155,6 +156,15 @@ async def _accepted(address: str, security: Security) -> None:
                 return await ask(address, security)
             except PlannerRefusedError:
                 await asyncio.sleep(0.02)
+
+
+async def test_paths_without_a_service_are_unknown_with_tokens_too(table_directory: Path, tmp_path: Path) -> None:
+    with serving(table_directory, "--tokens", str(token_file(tmp_path, TOKEN))) as server:
+        async with aio.insecure_channel(server.address) as channel:
+            call: Any = channel.unary_unary("nothing")
+            with pytest.raises(aio.AioRpcError) as caught:
+                await call(b"", timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_streams_need_a_token_too(table_directory: Path, tmp_path: Path) -> None:
