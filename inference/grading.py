@@ -9,6 +9,8 @@ _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:e[-+]?\d{1,3}
 _FRACTION = re.compile(r"([-+]?)\\frac\{(\d+)\}\{(\d+)\}|([-+]?)(\d+)/(\d+)")
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}")
 _DRESS = re.compile(r"\\left|\\right|\\[,;!$%]|[$%\s]|\^\{?\\circ\}?")
+_LONGEST_NUMBER = 1000
+"""Characters; what is longer is nobody's answer, and Python does not read it."""
 _LETTER = re.compile(r"\(?([A-Z])\)?[.:]?")
 _ARITHMETIC = re.compile(r"[\\+*/^=(){}\[\],-]")
 
@@ -57,6 +59,8 @@ def _undressed(text: str) -> str:
 
 def _number(text: str) -> Fraction | None:
     """The value of a number or fraction, thousands separated or not; None for anything else."""
+    if len(text) > _LONGEST_NUMBER:
+        return None
     if _NUMBER.fullmatch(text):
         return Fraction(text.replace(",", ""))
     found = _FRACTION.fullmatch(text)

@@ -109,12 +109,12 @@ class Asked:
 
     def name(self, *, lab: bool) -> str:
         """What the problems are called: their benchmark, the lab and its mix, or their file."""
-        if lab and self.problems.isdigit():
+        if lab and self.problems.isdecimal():
             return f"lab-{self.mix or Mix.STANDARD}"
         return self.problems if self.problems in PROBLEM_SETS else Path(self.problems).name
 
     def _all(self, seed: int, *, lab: bool) -> list[Problem]:
-        if lab and self.problems.isdigit():
+        if lab and self.problems.isdecimal():
             if int(self.problems) < 1:
                 raise InputError("route", field="--problems", value=self.problems, remedy="at least 1")
             return lab_problems(int(self.problems), seed=seed, mix=self.mix or Mix.STANDARD)

@@ -62,7 +62,7 @@ def labelled_job(traces: Sequence[LabelledTrace], *, prm: str) -> ScoringJob:
 
 
 def solution_job(solutions: Sequence[Solution], *, prm: str) -> ScoringJob:
-    """Answered traces: all that belief filters and dynamics without labels need."""
+    """Answered traces: all that belief filters and dynamics without labels need. A solution without steps has nothing to score."""
 
     def task(solution: Solution) -> ScoringTask:
         def record(scores: Scores) -> AnsweredTrace:
@@ -79,7 +79,7 @@ def solution_job(solutions: Sequence[Solution], *, prm: str) -> ScoringJob:
 
         return ScoringTask(solution.problem, solution.steps, (solution.problem_id, 0), record)
 
-    return ScoringJob(prm, AnsweredTrace, [task(solution) for solution in solutions])
+    return ScoringJob(prm, AnsweredTrace, [task(solution) for solution in solutions if solution.steps])
 
 
 async def score_traces(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import polars as pl
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from inference.evaluate.calibrated_policy import CalibratedPolicy, Span
 from inference.evaluate.calibration import Chosen, choose, halves, judge, measure, swept_settings
@@ -49,7 +50,7 @@ def calibrate(
     check: Annotated[
         Path | None, Parameter(help="study of other problems to measure on; the whole first one is then chosen on")
     ] = None,
-    seed: Annotated[int, Parameter(help="of the halves and of the resampling")] = 0,
+    seed: Annotated[int, Parameter(validator=Number(gte=0), help="of the halves and of the resampling")] = 0,
     out: Annotated[Path, Parameter(help="JSON file of the calibrated policy")],
     as_json: AsJson = False,
 ) -> None:

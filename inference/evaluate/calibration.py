@@ -23,6 +23,8 @@ from planner.calibrate import Target
 ANY_NUMBER = frozenset({"thr", "one-step-thr", "random", "budget"})
 """Families that answer for every number between two others; 0 is M_w alone in all of them."""
 _DIGITS = 4
+_ROUNDING = 1e-9
+"""A PGR of 1 that is computed as 0.9999999999999998 reaches 1, and a cost of 0.20000000000000004 is within 0.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def choose(
         swept = sorted(swept, key=lambda one: float(results.strong_tokens[one.policy].mean()))
     c, pgr = Comparison(results, seed=seed).points([one.policy for one in swept])
     values = c if target is Target.COST else pgr
-    places = np.array([_meet(row, target, wanted) for row in values[~np.isnan(pgr).any(axis=1)]])
+    places = np.array([_meet(row, target, wanted) for row in values[~np.isnan(values).any(axis=1)]])
     if family not in ANY_NUMBER:
         places = np.floor(places) if target is Target.COST else np.ceil(places)
     if not np.isfinite(places[0]):
@@ -116,14 +118,14 @@ def choose(
 
 def _meet(values: Array, target: Target, wanted: float) -> float:
     """Where in a sweep the target is met: 1.5 is half-way between its second and third setting; infinite beyond its ends."""
-    beyond = np.flatnonzero(values > wanted if target is Target.COST else values >= wanted)
+    beyond = np.flatnonzero(values > wanted + _ROUNDING if target is Target.COST else values >= wanted - _ROUNDING)
     if not len(beyond):
         return np.inf
     place = int(beyond[0])
     if place == 0:
         return -np.inf if target is Target.COST else 0.0
     before, after = values[place - 1], values[place]
-    return float(place - 1 + (wanted - before) / (after - before))
+    return float(place - 1 + np.clip((wanted - before) / (after - before), 0, 1))
 
 
 def _number_at(place: float, numbers: Array) -> float | None:
@@ -134,10 +136,12 @@ def _chosen(
     family: str, place: float, swept: Sequence[Setting], interval: tuple[float | None, float | None], rounding: str
 ) -> Chosen:
     lower, upper = swept[int(np.floor(place))], swept[int(np.ceil(place))]
-    if lower == upper:
-        return Chosen(lower.policy, lower.number, interval, lower.policy, lower.policy, 0.0)
     exact = lower.number + (place - np.floor(place)) * (upper.number - lower.number)
-    number = min(float(Context(_DIGITS, rounding).create_decimal(round(exact, 12))), upper.number)
+    rounded = float(Context(_DIGITS, rounding).create_decimal(round(exact, 12)))
+    number = min(max(rounded, lower.number), upper.number)
+    for run in (lower, upper):
+        if number == run.number:
+            return Chosen(run.policy, number, interval, run.policy, run.policy, 0.0)
     share = (number - lower.number) / (upper.number - lower.number)
     return Chosen(f"{family}:{number!r}", number, interval, lower.policy, upper.policy, share)
 
@@ -161,7 +165,7 @@ def measure(chosen: Chosen, results: Results, study: str, *, seed: int) -> Measu
 def judge(target: Target, wanted: float, held_out: Measured) -> Verdict:
     """Whether held-out problems meet the target."""
     span, sign = (held_out.c, 1) if target is Target.COST else (held_out.pgr, -1)
-    kept = [end is not None and sign * end <= sign * wanted for end in (span.low, span.high)]
+    kept = [end is not None and sign * end <= sign * wanted + _ROUNDING for end in (span.low, span.high)]
     if all(kept):
         return Verdict.MET
     return Verdict.OPEN if any(kept) else Verdict.MISSED

@@ -118,14 +118,13 @@ class Comparison:
 
     def policy(self, name: str) -> PolicyMetrics:
         """Metrics of one policy."""
-        defined = ~np.isnan(self._gap)
         gained, tokens = self._accuracy[name] - self._accuracy["weak"], self._tokens[name]
         return PolicyMetrics(
-            accuracy=_estimate(self._accuracy[name][defined]),
-            strong_tokens=_estimate(tokens[defined]),
-            c=_estimate((tokens / self._tokens["strong"])[defined]),
-            pgr=_estimate((gained / self._gap)[defined]),
-            ibc=_estimate((gained / tokens)[defined]) if (tokens > 0).all() else None,
+            accuracy=_estimate(self._accuracy[name]),
+            strong_tokens=_estimate(tokens),
+            c=_estimate(tokens / self._tokens["strong"]),
+            pgr=_estimate((gained / self._gap)[~np.isnan(self._gap)]),
+            ibc=_estimate(gained / tokens) if (tokens > 0).all() else None,
         )
 
     def points(self, members: Sequence[str]) -> tuple[Array, Array]:

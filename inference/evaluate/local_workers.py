@@ -105,10 +105,14 @@ def _work(parent: int, place: Workplace, cells: Connection) -> None:
 
 
 async def _finish_one_by_one(place: Workplace, cells: Connection) -> None:
-    async with open_worker(place, Progress(disable=True)) as worker:
-        while True:
-            try:
-                cell = await asyncio.to_thread(cells.recv)
-            except EOFError:
-                return
-            cells.send(await worker.attempt(cell))
+    try:
+        async with open_worker(place, Progress(disable=True)) as worker:
+            while True:
+                try:
+                    cell = await asyncio.to_thread(cells.recv)
+                except EOFError:
+                    return
+                cells.send(await worker.attempt(cell))
+    except TrimError as error:  # it cannot be opened: that is the answer to its first cell
+        with suppress(OSError):
+            cells.send(str(error))

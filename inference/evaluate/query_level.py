@@ -71,6 +71,8 @@ def paired_answers(study: Study, episodes: Mapping[str, pl.DataFrame]) -> tuple[
     weak, strong = (episodes[name].sort("seed", "problem_id") for name in ("weak", "strong"))
     verified = pl.concat([_cumulative_scores(study.score_file(seed), seed) for seed in sorted(study.plan.seeds)])
     weak = weak.join(verified, on=("seed", "problem_id"), how="left", maintain_order="left")
+    vouched = pl.when(pl.col("steps").list.len() == 0).then(0.0).otherwise("verified")  # an empty answer has no scores
+    weak = weak.with_columns(verified=vouched)
     weak_correct, strong_correct = (frame["correct"].cast(pl.Float64).to_numpy() for frame in (weak, strong))
     queries = Queries(tuple(weak["problem"]), weak["verified"].to_numpy())
     problem = np.unique(weak["problem_id"].to_numpy(), return_inverse=True)[1].astype(np.int64)

@@ -51,8 +51,11 @@ class LabelledStudy:
             summary = json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
             raise ArtefactError(path, f"cannot be read ({error})", remedy=remedy) from error
-        if summary.get("schema_version") != SCHEMA_VERSION:
+        if not isinstance(summary, dict) or summary.get("schema_version") != SCHEMA_VERSION:
             raise ArtefactError(path, "was written by another version", remedy=remedy)
+        measured = [row["policy"] for row in summary["policies"]], summary["seeds"]
+        if measured != (list(study.plan.policies), list(study.plan.seeds)):
+            raise ArtefactError(path, "lacks policies or seeds that the study has taken up since", remedy=remedy)
         return cls(label, study, summary)
 
     @cached_property

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from inference.conversation import Conversation, Message
 from inference.gateway.refusals import InvalidRequestError
@@ -44,11 +45,24 @@ class ChatMessage(_Strict):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
 
+    @field_validator("content")
+    @classmethod
+    def _is_unicode(cls, content: str | list[TextPart]) -> str | list[TextPart]:
+        """JSON can spell half of a surrogate pair; no tokenizer takes it."""
+        try:
+            _text(content).encode()
+        except UnicodeEncodeError as error:
+            raise PydanticCustomError("string_unicode", "Input should be valid Unicode") from error
+        return content
+
     @property
     def message(self) -> Message:
         """The message as engines take it; parts of a content stand on lines of their own."""
-        text = self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
-        return Message("system" if self.role == "developer" else self.role, text)
+        return Message("system" if self.role == "developer" else self.role, _text(self.content))
+
+
+def _text(content: str | list[TextPart]) -> str:
+    return content if isinstance(content, str) else "\n".join(part.text for part in content)
 
 
 class StreamOptions(_Strict):

@@ -91,8 +91,8 @@ class Completions:
     async def _complete(self, request: Request, asked: ChatRequest, exchange: Exchange, send: Send) -> None:
         policy = policy_of(asked.model)
         self._router.check_sampling(asked.temperature, asked.top_p)
-        await self._router.check(asked.model, policy)
-        exchange.model = label_of(policy)
+        on_offer = await self._router.check(asked.model, policy)
+        exchange.model = label_of(policy, on_offer=on_offer)
         seed = secrets.randbelow(_SEEDS) if asked.seed is None else asked.seed
         answer = Answer(exchange, asked.model, policy, seed)
         async with aclosing(self._router.steps(asked.conversation, policy, seed)) as steps:

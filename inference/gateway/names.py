@@ -36,9 +36,10 @@ def model_of(policy: str) -> str:
     return _PREFIX + policy.replace(":", "@", 1)
 
 
-def label_of(policy: str) -> str:
-    """The model as metrics count it: all thresholds together, so that clients cannot add labels without end."""
-    return _PREFIX + ("thr" if policy.startswith("thr:") else policy.replace(":", "@", 1))
+def label_of(policy: str, *, on_offer: bool) -> str:
+    """The model as metrics count it, so that clients cannot add labels without end: thresholds go together, and prices not on offer."""
+    family = policy.partition(":")[0]
+    return model_of(policy) if on_offer and family != "thr" else _PREFIX + family
 
 
 def _number(written: str) -> float:

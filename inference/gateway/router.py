@@ -44,17 +44,17 @@ class GatewayRouter:
         """Names of the models on offer; any other threshold is one too."""
         return [model_of(policy) for policy in (*ALONE, _EXAMPLE_THRESHOLD, *await self._planner.policies())]
 
-    async def check(self, model: str, policy: str) -> None:
-        """Return if the policy is on offer.
+    async def check(self, model: str, policy: str) -> bool:
+        """Return if the policy is on offer: whether the planner says so, or a fallback, which takes any price.
 
         Raises:
             ModelNotFoundError: it is not.
             TrimError: the planner does not answer.
         """
         if policy in ALONE:
-            return
+            return True
         try:
-            await self._planner.decide(policy, _FIRST, None)
+            return not (await self._planner.decide(policy, _FIRST, None)).fallback
         except (InputError, UnknownToPlannerError) as error:
             raise ModelNotFoundError(model, "GET /v1/models lists what there is") from error
 

@@ -13,7 +13,7 @@ from kde.traces import LabelledTrace
 
 
 def label_episodes(episodes: pl.DataFrame, problems: Sequence[Problem], *, generator: str) -> list[LabelledTrace]:
-    """One labelled trace an episode, in the order of their ids.
+    """One labelled trace an episode, in the order of their ids; an episode without steps has nothing to label.
 
     Raises:
         InputError: an episode's problem is not among `problems`.
@@ -26,6 +26,8 @@ def label_episodes(episodes: pl.DataFrame, problems: Sequence[Problem], *, gener
                 "episodes", field="problem_id", value=episode["problem_id"], remedy="give the problems of this run"
             )
         problem, steps = texts[episode["problem_id"]], [step["text"] for step in episode["steps"]]
+        if not steps:
+            continue
         traces.append(
             LabelledTrace(
                 id=episode["problem_id"],

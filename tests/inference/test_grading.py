@@ -64,3 +64,8 @@ def test_grades(answer: str, boxed: str, grade: bool | None) -> None:
 def test_a_solution_without_a_box_is_wrong() -> None:
     assert is_correct("7", "Answer: 7") is False
     assert is_correct("\\sqrt{2}", "\\sqrt{2}") is False
+
+
+@pytest.mark.parametrize("boxed", ["1" * 5000, "1" * 5000 + "/7", f"\\frac{{{'1' * 5000}}}{{7}}"])
+def test_a_number_that_is_too_long_to_be_read_is_not_right(boxed: str) -> None:
+    assert not is_correct("5", f"\\boxed{{{boxed}}}")

@@ -205,6 +205,7 @@ def test_a_declared_fallback_carries_the_run_on_and_is_marked(tmp_path: Path, ta
     [
         (["--problems", "3", "--policy", "thr:0.5"], "3: file"),
         (["--lab", "--problems", "2", "--policy", "nobody"], "nobody"),
+        (["--lab", "--problems", "\u00b2", "--policy", "thr:0.5"], "\u00b2: file"),
         (["--lab", "--problems", "2", "--policy", "@p.json"], "p.json: cannot be read"),
         (["--lab", "--problems", "2", "--policy", "agg:0.1"], "--tables"),
         (["--lab", "--problems", "2", "--policy", "thr:0.5", "--weak", "/nowhere"], "/nowhere"),

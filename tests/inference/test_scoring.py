@@ -1,17 +1,22 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from inference.conversation import Conversation
+from inference.ending import Ending
 from inference.engines.base import EngineError
+from inference.records import StepRecord, write_part
 from inference.scorers.base import Scores
 from inference.scoring import labelled_job, score_traces, solution_job
-from inference.solutions import Solution
+from inference.solutions import Solution, answers_of
+from inference.step import Author, Stop
 from kde.errors import InputError
 from kde.prefixes import match_scores
 from kde.records import read_records
 from kde.traces import AnsweredTrace, LabelledTrace, ScoredTrace
+from tests.inference.made_episodes import MADE
 
 TRACES = [
     LabelledTrace(id=f"t{i}", generator="g", problem=f"{i}", steps=["a", "b"], final_answer_correct=True, label=-1)
@@ -91,3 +96,13 @@ async def test_solutions_become_answered_traces_and_are_not_scored_twice(tmp_pat
     assert found.keys() == {f"p{n}" for n in range(6)}
     assert found["p3"].windows == 2
     assert (found["p3"].scores, found["p3"].tokens, found["p3"].final_answer_correct) == ([0.5, 0.5], [3, 4], False)
+
+
+async def test_a_solution_without_steps_is_no_ones_and_has_nothing_to_score(tmp_path: Path) -> None:
+    step = StepRecord(Author.WEAK, "a", Stop.END, 2)
+    episodes = [replace(MADE, problem_id="p1", steps=(step,)), replace(MADE, problem_id="p2", ending=Ending.CONTEXT)]
+    write_part(tmp_path / "episodes", episodes)
+    solutions = answers_of(tmp_path)
+    assert [(solution.problem_id, solution.steps) for solution in solutions] == [("p1", ("a",)), ("p2", ())]
+    await score_traces(Counting(9), solution_job(solutions, prm="p"), tmp_path / "scores.jsonl")
+    assert [trace.problem_id for trace in read_records(tmp_path / "scores.jsonl", AnsweredTrace)] == ["p1"]

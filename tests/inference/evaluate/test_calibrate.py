@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cyclopts import ValidationError
 
 from inference.evaluate.calibrate_cli import app
 from inference.evaluate.calibrated_policy import CalibratedPolicy, calibrated_at
@@ -78,6 +79,24 @@ def test_a_lambda_is_one_of_those_that_were_run(
     assert (points["policy"], points["between"]) == ("specreason:3", None)
 
 
+def test_a_target_that_is_met_but_for_rounding_is_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = make_study(tmp_path / "study", {"pomdp:0.001": (0.6, 1.0), "pomdp:0.004": (0.3, 0.7)}).out
+    for seed in range(8):
+        ask = ("--family", "pomdp", "--target-pgr", "1", "--seed", str(seed))
+        told = calibrate(study, capsys, tmp_path / "p.json", *ask)
+        assert (told["policy"], told["setting"]["low"], told["setting"]["high"]) == ("pomdp:0.001", 0.001, 0.001)
+        assert told["verdict"] == "met"
+
+
+def test_a_rounded_setting_stays_between_those_that_were_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study(tmp_path / "study", {"thr:0.99991": (0.2, 0.2), "thr:0.99999": (0.9, 0.9)}).out
+    told = calibrate(study, capsys, tmp_path / "p.json", "--family", "thr", "--target-cost", "0.21")
+    assert (told["policy"], told["between"]) == ("thr:0.99991", None)
+    assert told["fitted"]["c"]["value"] == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -148,6 +167,12 @@ def test_only_the_table_that_it_was_calibrated_with_may_decide(
     with pytest.raises(InputError, match="calibrated with table: name its directory by --tables"):
         route(asked, result_action="return_value")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_seed_that_no_generator_takes_is_refused(study: Path, tmp_path: Path) -> None:
+    asked = [str(study), "--family", "thr", "--target-cost", "0.3", "--seed", "-1", "--out", str(tmp_path / "p.json")]
+    with pytest.raises(ValidationError, match="Must be >= 0"):
+        app(asked, exit_on_error=False, print_error=False)
 
 
 def test_people_get_a_table(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,22 @@ def test_intervals_hold_the_value_and_shrink_with_more_problems() -> None:
     assert widths[1] < widths[0] / 3
 
 
+def test_what_needs_no_gap_is_measured_on_every_resample() -> None:
+    place = np.arange(40)
+    found = Results(
+        problems=tuple(f"{number:04}" for number in place),
+        correct={"weak": (place < 20).astype(float), "strong": (place >= 18).astype(float)},
+        strong_tokens={"weak": np.zeros(40), "strong": np.where(place < 18, 30.0, 10.0)},
+    )
+    weak, strong = (Comparison(found, seed=0).policy(name) for name in ("weak", "strong"))
+    for accuracy in (weak.accuracy, strong.accuracy):  # a gap of 0.05 is there in six resamples of ten
+        binomial = math.sqrt(accuracy.value * (1 - accuracy.value) / 40)
+        assert accuracy.high - accuracy.value == pytest.approx(1.96 * binomial, abs=0.03)
+        assert accuracy.value - accuracy.low == pytest.approx(1.96 * binomial, abs=0.03)
+    spread = 1.96 * found.strong_tokens["strong"].std() / math.sqrt(40)
+    assert strong.strong_tokens.high - strong.strong_tokens.value == pytest.approx(spread, abs=0.6)
+
+
 def test_results_are_means_over_seeds_and_what_cannot_be_graded_is_not_right() -> None:
     frame = pl.DataFrame(
         {"problem_id": ["b", "a", "b", "a"], "correct": [True, None, False, True], "strong_tokens": [4, 1, 2, 1]}

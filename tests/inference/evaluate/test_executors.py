@@ -221,3 +221,9 @@ def test_ray_is_asked_for_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("inference.evaluate.ray_workers.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"trim-routing\[ray\]"):
         finish(tmp_path, executor=Executor.RAY)
+
+
+def test_what_keeps_a_worker_from_opening_is_said_as_it_is(tmp_path: Path) -> None:
+    place = Workplace(ENGINES, planner=tmp_path / "nothing", logs=tmp_path / "logs", concurrency=4, truth=None)
+    with pytest.raises(TrimError, match=r"planner did not start.*nothing"):
+        finish_in_processes(place, list(study_in(tmp_path).cells(PROBLEMS)), Progress(disable=True), workers=2)

@@ -130,3 +130,15 @@ def test_a_reader_finds_every_table_and_picture(
     Select(browser.find_element(By.ID, "policy")).select_by_visible_text("thr:0.5")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#episode td.step")) == 1
     assert not browser.get_log("browser")  # type: ignore[no-untyped-call]
+
+
+def test_a_summary_that_is_none_or_older_than_its_study_is_refused(tmp_path: Path) -> None:
+    out = made(tmp_path / "study", {"thr:0.5": (0.2, 0.6)})
+    old = (out / "summary.json").read_bytes()
+    (out / "summary.json").write_text("[]")
+    with pytest.raises(ArtefactError, match="another version; finish the study"):
+        app([str(out)], result_action="return_value")
+    (out / "summary.json").write_bytes(old)
+    make_study(out, {"thr:0.9": (0.9, 0.9)})
+    with pytest.raises(ArtefactError, match="taken up since; finish the study"):
+        app([str(out)], result_action="return_value")

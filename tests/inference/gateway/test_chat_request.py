@@ -80,6 +80,14 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
         read_chat_request(body)
 
 
+@pytest.mark.parametrize("content", ["\ud800", [{"type": "text", "text": "1+1"}, {"type": "text", "text": "\udc00"}]])
+def test_half_a_surrogate_pair_is_no_text(content: object) -> None:
+    refused = read_or_refused(messages=[{"role": "user", "content": content}])
+    assert isinstance(refused, InvalidRequestError)
+    assert (refused.status, refused.param) == (400, "messages[0].content")
+    assert read(messages=[{"role": "user", "content": "\U0001f600"}]).conversation[0].content == "\U0001f600"
+
+
 def test_true_is_not_one() -> None:
     for name, value in (("n", True), ("stream", 1), ("seed", True), ("presence_penalty", False)):
         with pytest.raises(InvalidRequestError) as caught:

@@ -203,6 +203,7 @@ async def _ask_when_draining(client: httpx.AsyncClient) -> tuple[httpx.Response,
 async def test_without_a_planner_policies_fail_and_a_fallback_goes_on(
     gateway: Gateway, table_directory: Path, tmp_path: Path
 ) -> None:
+    port = free_ports(1)
     with serving(table_directory) as planner:
         settings = GatewaySettings.read(None, {"lab": True, "server": planner.address})
         declared = settings.model_copy(update={"fallback": "thr:0.4"})
@@ -210,7 +211,7 @@ async def test_without_a_planner_policies_fail_and_a_fallback_goes_on(
             open_router(settings) as plain,
             open_router(declared) as steady,
             gateway(plain) as address,
-            gateway(steady) as other,
+            gateway(steady, metrics=f"127.0.0.1:{port}") as other,
             http(address) as one,
             http(other) as two,
         ):
@@ -232,6 +233,11 @@ async def test_without_a_planner_policies_fail_and_a_fallback_goes_on(
             answer = answered.json()
             assert all(step["fallback"] for step in answer["trim"]["steps"])
             assert (await two.get("/ready")).status_code == 200
+            for price in (0.5, 0.6):  # a fallback takes any price, and clients must not add labels without end
+                assert (await two.post("/v1/chat/completions", json=body(f"trim/pomdp@{price}"))).status_code == 200
+            counted = await asyncio.to_thread(metrics, port)
+            assert counted["trim_gateway_requests_total", "trim/pomdp@0.002", "200"] == 1
+            assert counted["trim_gateway_requests_total", "trim/pomdp", "200"] == 3
 
 
 async def test_without_a_strong_model_what_needs_it_fails(gateway: Gateway, tmp_path: Path) -> None:

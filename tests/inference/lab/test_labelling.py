@@ -34,3 +34,12 @@ def test_episodes_become_labelled_traces(tmp_path: Path) -> None:
     assert read_records(tmp_path / "labels.jsonl", LabelledTrace) == traces
     with pytest.raises(InputError, match="problem_id"):
         label_episodes(read_episodes(tmp_path / "episodes"), lab_problems(1, seed=5), generator="weak")
+
+
+def test_an_episode_without_steps_has_nothing_to_label(tmp_path: Path) -> None:
+    first, second = generate_problems(2, seed=5)
+    written = tuple(StepRecord(Author.WEAK, text, Stop.SEPARATOR, 7) for text in first.steps)
+    episodes = [replace(EPISODE, problem_id=first.id, steps=written), replace(EPISODE, problem_id=second.id, steps=())]
+    write_part(tmp_path / "episodes", episodes)
+    traces = label_episodes(read_episodes(tmp_path / "episodes"), lab_problems(2, seed=5), generator="weak")
+    assert [trace.id for trace in traces] == [first.id]
