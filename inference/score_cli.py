@@ -61,9 +61,10 @@ def run(
     engines = engines_at({"prm": place}, EngineKind.TRANSFORMERS, {})
     asyncio.run(_score(engines, job, out, concurrency))
     if as_json:
-        print_json({"out": str(out), "traces": len(job.tasks), "prm": named})
+        print_json({"out": str(out), "traces": len(job.tasks), "without_steps": job.without_steps, "prm": named})
     else:
-        print_table(f"PRM scores in {out}", ("traces", "PRM"), [(len(job.tasks), named)])
+        columns = ("traces", "left out, without steps", "PRM")
+        print_table(f"PRM scores in {out}", columns, [(len(job.tasks), job.without_steps, named)])
 
 
 async def _score(engines: EnginesFile, job: ScoringJob, out: Path, concurrency: int) -> None:

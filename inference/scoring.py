@@ -39,11 +39,13 @@ class ScoringJob:
     Attributes:
         prm: what the records call it.
         kind: type of the records.
+        without_steps: solutions that are left out, as they have nothing to score.
     """
 
     prm: str
     kind: type[Scored]
     tasks: list[ScoringTask]
+    without_steps: int = 0
 
 
 def labelled_job(traces: Sequence[LabelledTrace], *, prm: str) -> ScoringJob:
@@ -79,7 +81,8 @@ def solution_job(solutions: Sequence[Solution], *, prm: str) -> ScoringJob:
 
         return ScoringTask(solution.problem, solution.steps, (solution.problem_id, 0), record)
 
-    return ScoringJob(prm, AnsweredTrace, [task(solution) for solution in solutions if solution.steps])
+    tasks = [task(solution) for solution in solutions if solution.steps]
+    return ScoringJob(prm, AnsweredTrace, tasks, without_steps=len(solutions) - len(tasks))
 
 
 async def score_traces(

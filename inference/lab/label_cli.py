@@ -32,7 +32,9 @@ def label(
     traces = label_episodes(episodes, read_records(problems, Problem), generator=generator or episodes["policy"][0])
     write_labels(out, traces)
     right = sum(trace.label == -1 for trace in traces)
+    empty = len(episodes) - len(traces)
     if as_json:
-        print_json({"out": str(out), "traces": len(traces), "without_error": right})
+        print_json({"out": str(out), "traces": len(traces), "without_error": right, "without_steps": empty})
     else:
-        print_table(f"Labelled traces in {out}", ("traces", "without an error"), [(len(traces), right)])
+        columns = ("traces", "without an error", "left out, without steps")
+        print_table(f"Labelled traces in {out}", columns, [(len(traces), right, empty)])

@@ -104,5 +104,7 @@ async def test_a_solution_without_steps_is_no_ones_and_has_nothing_to_score(tmp_
     write_part(tmp_path / "episodes", episodes)
     solutions = answers_of(tmp_path)
     assert [(solution.problem_id, solution.steps) for solution in solutions] == [("p1", ("a",)), ("p2", ())]
-    await score_traces(Counting(9), solution_job(solutions, prm="p"), tmp_path / "scores.jsonl")
+    job = solution_job(solutions, prm="p")
+    assert job.without_steps == 1
+    await score_traces(Counting(9), job, tmp_path / "scores.jsonl")
     assert [trace.problem_id for trace in read_records(tmp_path / "scores.jsonl", AnsweredTrace)] == ["p1"]
