@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,8 +87,11 @@ class Planning:
         """How the study fits its own planner; None if it does not.
 
         Raises:
-            InputError: there is nothing to fit, and an option says how.
+            InputError: a price is none, or there is nothing to fit, and an option says how.
         """
+        for lam in self.lambdas:
+            if not 0 < lam < inf:
+                raise InputError("evaluate", field="--lambda", value=lam, remedy="a positive price of a strong token")
         if lab and self.planner is None:
             return Fit(
                 calibration=self.calibration or _CALIBRATION,

@@ -100,7 +100,7 @@ class Fallback:
 
     async def _fetch(self, table_hash: str, fetch: Callable[[str], AsyncIterable[pb.GetTableResponse]]) -> None:
         try:
-            catalogue = await asyncio.to_thread(_read_table, await _gather(table_hash, fetch))
+            catalogue = await asyncio.to_thread(_read_table, table_hash, await _gather(table_hash, fetch))
         except (AioRpcError, TrimError, OSError) as error:
             self._not_before = time.monotonic() + _RETRY_SECONDS
             log.warning("the table of the fallback could not be fetched: %s", error)
@@ -122,7 +122,7 @@ async def _gather(table_hash: str, fetch: Callable[[str], AsyncIterable[pb.GetTa
     return files
 
 
-def _read_table(files: dict[str, bytearray]) -> "Catalogue":
+def _read_table(table_hash: str, files: dict[str, bytearray]) -> "Catalogue":
     from planner.policies.catalogue import Catalogue  # noqa: PLC0415  numerics load where a table is wanted
     from planner.table import PolicyTable  # noqa: PLC0415
 
@@ -131,7 +131,10 @@ def _read_table(files: dict[str, bytearray]) -> "Catalogue":
             if Path(name).name != name:
                 raise TrimError(f"the planner sent a file named {name!r}")
             (Path(folder) / name).write_bytes(content)
-        return Catalogue(PolicyTable.load(Path(folder)))
+        table = PolicyTable.load(Path(folder))
+    if table.content_hash != table_hash:
+        raise TrimError(f"the planner sent table {table.content_hash[:12]} for {table_hash[:12]}")
+    return Catalogue(table)
 
 
 def _threshold(declared: str, rule: str) -> float:

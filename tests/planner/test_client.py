@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +19,13 @@ import pytest
 from kde.errors import InputError
 from planner.client import PlannerClient, PlannerRefusedError, PlannerUnavailableError, Security, SyncPlannerClient
 from planner.client.breaker import Breaker
+from planner.client.fallback import Fallback
 from planner.decision import Action, Carry, Decision, Proposal
 from planner.exact import solve_exact
 from planner.local import LocalPlanner
 from planner.pomdp import RoutingPOMDP
 from planner.table import PolicyTable, tabulate
+from planner.v1 import planner_pb2 as pb
 from tests.planner.servers import FIRST, free_ports, metrics, serving, start, until
 
 SECOND = Proposal(2, 0.4, 0.9, 30, final=False)
@@ -147,6 +149,19 @@ async def test_a_table_that_cannot_be_fetched_stops_nothing(
             assert not client.ready_to_fall_back
         server.process.returncode = 0  # it was told to
     assert caplog.text.count("could not be fetched") == 1
+
+
+async def test_a_table_that_is_not_the_one_asked_for_is_refused(
+    table_directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def another(_: str) -> AsyncIterator[pb.GetTableResponse]:
+        for file in ("table.json", "table.safetensors"):
+            yield pb.GetTableResponse(file=file, content=(table_directory / file).read_bytes())
+
+    fallback = Fallback("table")
+    fallback.heard(Decision(Action.CONTINUE, "pomdp:0.002", table_hash="0123456789abcdef"), another)
+    await until(lambda: "for 0123456789ab" in caplog.text)
+    assert not fallback.ready
 
 
 @pytest.mark.parametrize("declared", ["", "stop", "thr:", "thr:2", "thr:nan", "table,table", "thr:0.5,table"])

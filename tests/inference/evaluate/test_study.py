@@ -150,6 +150,15 @@ def test_a_study_of_the_lab_goes_on_as_it_began_or_not_at_all(study: Path) -> No
             evaluate([*options, *more], result_action="return_value")
 
 
+@pytest.mark.parametrize("price", ["nan", "0", "-1", "inf"])
+def test_a_price_is_looked_at_before_anything_runs(price: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"--lambda is {float(price)}"):
+        evaluate(
+            ["--lab", "--problems", "2", "--lambda", price, "--out", str(tmp_path / "s")], result_action="return_value"
+        )
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="trim evaluate"):
         report([str(tmp_path)], result_action="return_value")
