@@ -13,7 +13,7 @@ from kde.errors import InputError
 from kde.samples import Array
 
 REGIONS = 100
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """A PGR of 0.5 that is computed as 0.49999999999999994 reaches 0.5, and a budget of 0.2 pays a cost of 0.20000000000000004."""
 
 
@@ -49,7 +49,7 @@ class CostCurve:
 
     def pgr_within(self, c: float) -> float:
         """The PGR that a budget of c buys; past the sweep's last point, what that one has."""
-        bought = self.pgr[np.searchsorted(self.c, c + _ROUNDING, side="right") - 1]
+        bought = self.pgr[np.searchsorted(self.c, c + ROUNDING, side="right") - 1]
         return float(max(np.interp(c, self.c, self.pgr), bought))
 
     def delta_ibc(self) -> float:
@@ -65,7 +65,7 @@ class CostCurve:
 
     def least_costs(self, targets: Array) -> Array:
         """[n] CPT of [n] targets."""
-        after = np.searchsorted(self.pgr, targets - _ROUNDING, side="left")
+        after = np.searchsorted(self.pgr, targets - ROUNDING, side="left")
         reached = np.clip(after, 1, len(self.pgr) - 1) if len(self.pgr) > 1 else np.zeros_like(after)
         before = np.maximum(reached - 1, 0)
         rise = self.pgr[reached] - self.pgr[before]

@@ -15,7 +15,7 @@ import numpy as np
 from kde.errors import InputError
 from kde.samples import Array
 from planner.backup import Bounds, Prices, Proposals, grid
-from planner.pomdp import RoutingPOMDP, Transitions, prefix_after_continue, prefix_after_regenerate
+from planner.pomdp import RoutingPOMDP, Transitions, check_lambda, prefix_after_continue, prefix_after_regenerate
 
 _COARSEST = 65
 _FINEST = 4097
@@ -140,8 +140,7 @@ def check_lambdas(lambdas: Sequence[float]) -> None:
     if not lambdas:
         raise InputError("solve", field="lambda", value=(), remedy="give at least one")
     for lam in lambdas:
-        if not 0 < lam < np.inf:
-            raise InputError("solve", field="lambda", value=lam, remedy="a positive number (reward per strong token)")
+        check_lambda(lam, source="solve")
 
 
 def _refine(pomdp: RoutingPOMDP, lam: float, gap: float, inductions: dict[int, "_Induction"]) -> Solution:

@@ -15,7 +15,7 @@ import numpy as np
 from kde.errors import InputError
 from kde.samples import Array, StepClass
 from planner.decision import Belief
-from planner.pomdp import RoutingPOMDP
+from planner.pomdp import RoutingPOMDP, check_lambda
 
 ACTIONS = ("continue", "regenerate")
 DISCOUNT = 1 - 1e-6
@@ -98,8 +98,7 @@ class ExplicitPOMDP:
         Raises:
             InputError: lambda is not a positive number, or `now` is not before the last step.
         """
-        if not 0 < lam < np.inf:
-            raise InputError("POMDP", field="lambda", value=lam, remedy="a positive number (reward per strong token)")
+        check_lambda(lam, source="POMDP")
         if now is not None and not 1 <= now.step < pomdp.max_steps:
             raise InputError("POMDP", field="step", value=now.step, remedy=f"1 to {pomdp.max_steps - 1}")
         writer = _Writer(pomdp, lam, now)

@@ -198,6 +198,16 @@ def _check_probability(name: str, value: StepProbability, *, steps: int) -> None
         raise InputError("POMDP", field=name, value=value, remedy="probabilities strictly between 0 and 1")
 
 
+def check_lambda(lam: float, *, source: str, field: str = "lambda") -> None:
+    """Accept a price of a strong token.
+
+    Raises:
+        InputError: it is not a positive number.
+    """
+    if not 0 < lam < np.inf:
+        raise InputError(source, field=field, value=lam, remedy="a positive number (reward per strong token)")
+
+
 def prefix_after_continue(belief: Array) -> Array:
     """Value of q after `continue`: the prefix is right iff the trace is in S0. Belief [..., 3] to [...]."""
     return belief[..., 0]

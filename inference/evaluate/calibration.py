@@ -19,12 +19,11 @@ from kde.errors import InputError
 from kde.quality import Estimate
 from kde.samples import Array
 from planner.calibrate import Target
+from planner.curves import ROUNDING
 
 ANY_NUMBER = frozenset({"thr", "one-step-thr", "random", "budget"})
 """Families that answer for every number between two others; 0 is M_w alone in all of them."""
 _DIGITS = 4
-_ROUNDING = 1e-9
-"""A PGR of 1 that is computed as 0.9999999999999998 reaches 1, and a cost of 0.20000000000000004 is within 0.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def choose(
 
 def _meet(values: Array, target: Target, wanted: float) -> float:
     """Where in a sweep the target is met: 1.5 is half-way between its second and third setting; infinite beyond its ends."""
-    beyond = np.flatnonzero(values > wanted + _ROUNDING if target is Target.COST else values >= wanted - _ROUNDING)
+    beyond = np.flatnonzero(values > wanted + ROUNDING if target is Target.COST else values >= wanted - ROUNDING)
     if not len(beyond):
         return np.inf
     place = int(beyond[0])
@@ -165,7 +164,7 @@ def measure(chosen: Chosen, results: Results, study: str, *, seed: int) -> Measu
 def judge(target: Target, wanted: float, held_out: Measured) -> Verdict:
     """Whether held-out problems meet the target."""
     span, sign = (held_out.c, 1) if target is Target.COST else (held_out.pgr, -1)
-    kept = [end is not None and sign * end <= sign * wanted + _ROUNDING for end in (span.low, span.high)]
+    kept = [end is not None and sign * end <= sign * wanted + ROUNDING for end in (span.low, span.high)]
     if all(kept):
         return Verdict.MET
     return Verdict.OPEN if any(kept) else Verdict.MISSED

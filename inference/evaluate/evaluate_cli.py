@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +36,7 @@ from kde.artefact import replace_file
 from kde.errors import InputError
 from kde.terminal import AsJson, live_progress, print_json, print_lines, print_table
 from planner.policies.catalogue import Catalogue
+from planner.pomdp import check_lambda
 
 app = App(
     name="evaluate",
@@ -90,8 +90,7 @@ class Planning:
             InputError: a price is none, or there is nothing to fit, and an option says how.
         """
         for lam in self.lambdas:
-            if not 0 < lam < inf:
-                raise InputError("evaluate", field="--lambda", value=lam, remedy="a positive price of a strong token")
+            check_lambda(lam, source="evaluate", field="--lambda")
         if lab and self.planner is None:
             return Fit(
                 calibration=self.calibration or _CALIBRATION,
